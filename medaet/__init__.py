@@ -1,0 +1,28 @@
+"""MedAET: DICOM in, GPU analyses, DICOM Segmentations and structured reports out.
+
+What a plugin author imports is here; importing it never loads torch.
+"""
+
+from medaet.dicom.codes import Code
+from medaet.dicom.volume import Volume
+from medaet.errors import MedaetError
+from medaet.plugin.analysis import Analysis, AnalysisRuntime, Settings
+from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.hookspecs import hookimpl
+from medaet.plugin.selector import SeriesSelector
+
+__version__ = "0.1.0"
+__all__ = [
+    "Analysis",
+    "AnalysisRuntime",
+    "Code",
+    "Findings",
+    "MedaetError",
+    "Measurement",
+    "Segment",
+    "SeriesSelector",
+    "Settings",
+    "Volume",
+    "__version__",
+    "hookimpl",
+]

@@ -1,0 +1,1 @@
+"""The GPU half: devices, resampling, inference."""

@@ -1,0 +1,1 @@
+"""The demonstration: daemon, scanner and PACS on loopback, on real scans."""

@@ -1,0 +1,1 @@
+"""What MedAET knows about DICOM data: names, codes, geometry, volumes. No network, no database."""

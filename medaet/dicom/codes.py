@@ -1,0 +1,51 @@
+"""Every coded concept MedAET writes (PS3.3 §8.8), with the context group or template it comes from."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept: what a machine compares and what a person reads.
+
+    Attributes:
+        value: Code Value (0008,0100), at most 16 characters.
+        scheme: Coding Scheme Designator (0008,0102), such as "SCT", "DCM" or "UCUM".
+        meaning: Code Meaning (0008,0104), at most 64 characters.
+    """
+
+    value: str
+    scheme: str
+    meaning: str
+
+    def __post_init__(self) -> None:
+        if not (0 < len(self.value) <= 16 and 0 < len(self.scheme) <= 16):
+            raise ValueError(f"code value and scheme take 1 to 16 characters: {self}")
+        if not 0 < len(self.meaning) <= 64:
+            raise ValueError(f"code meaning takes 1 to 64 characters: {self}")
+
+
+# Segmented property categories, PS3.16 CID 7150.
+ANATOMICAL_STRUCTURE = Code("123037004", "SCT", "Anatomical Structure")
+TISSUE = Code("85756007", "SCT", "Tissue")
+MORPHOLOGIC_ABNORMALITY = Code("49755003", "SCT", "Morphologically Altered Structure")
+
+# Anatomy, PS3.16 CID 4031, 7166 and the SNOMED hierarchy of body structures.
+LUNG = Code("39607008", "SCT", "Lung")
+BRAIN = Code("12738006", "SCT", "Brain")
+HEAD = Code("69536005", "SCT", "Head")
+CHEST = Code("51185008", "SCT", "Chest")
+
+# Laterality modifiers, PS3.16 CID 244.
+LEFT = Code("7771000", "SCT", "Left")
+RIGHT = Code("24028007", "SCT", "Right")
+
+# Measurements, PS3.16 CID 7469 and related groups.
+VOLUME = Code("118565006", "SCT", "Volume")
+MEAN = Code("373098007", "SCT", "Mean")
+ATTENUATION = Code("112031", "DCM", "Attenuation Coefficient")
+
+# Units, PS3.16 CID 7460 and 82.
+MILLILITRE = Code("ml", "UCUM", "milliliter")
+HOUNSFIELD = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
+PERCENT = Code("%", "UCUM", "percent")
+NO_UNITS = Code("1", "UCUM", "no units")

@@ -1,0 +1,1 @@
+"""The plugin contract: what an analysis declares, receives and returns."""

@@ -1,0 +1,124 @@
+"""The contract between MedAET and whoever measures something: a class with a manifest, `load` and `analyse`."""
+
+import hashlib
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from medaet.dicom.codes import Code
+from medaet.dicom.volume import Volume
+from medaet.errors import PluginError
+from medaet.plugin.findings import Findings
+from medaet.plugin.selector import SeriesSelector
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class Settings(BaseModel):
+    """An analysis' own settings, `[plugins.NAME]` of medaet.toml; subclass it and add fields with defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AnalysisRuntime(Protocol):
+    """What an analysis may ask of the machine it runs on; `medaet.compute.runtime.Runtime` is the real one."""
+
+    @property
+    def device(self) -> str:
+        """The device in torch's spelling, such as "cpu" or "cuda:0"."""
+        ...
+
+    def progress(self, fraction: float, text: str = "") -> None:
+        """Say how far the analysis is, from 0 to 1."""
+        ...
+
+
+class Analysis:
+    """One thing that can be measured on a study. Subclass it, fill in the manifest, write `analyse`.
+
+    The manifest is class attributes, so that it can be read without torch and without a GPU; import torch inside
+    `load` and `analyse` or in a module that they import.
+
+    Attributes:
+        name: Lower case letters, digits and hyphens; names the analysis in routes, UIDs and on the command line.
+        version: Changes whenever results may change.
+        inputs: Which series take part, by role.
+        title: What a person reads.
+        intended_use: One or two sentences for the report and for `medaet plugins info`.
+        not_for_diagnostic_use: Whether results carry a visible warning.
+        resources: Files beside the class' module that decide the result (weights); hashed into the result's UIDs.
+        family: Algorithm family (PS3.16 CID 7162).
+        memory_mb: Roughly how much memory a run takes, device or host, before it has been measured.
+        procedure: Procedure reported (PS3.16 CID 100); None for the imaging procedure of the modality.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    inputs: ClassVar[Mapping[str, SeriesSelector]]
+    title: ClassVar[str] = ""
+    intended_use: ClassVar[str] = ""
+    not_for_diagnostic_use: ClassVar[bool] = True
+    resources: ClassVar[tuple[str, ...]] = ()
+    family: ClassVar[Code] = Code("123109", "DCM", "Artificial Intelligence")
+    memory_mb: ClassVar[int] = 2000
+    procedure: ClassVar[Code | None] = None
+    Settings: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings if settings is not None else self.Settings()
+
+    def load(self, runtime: AnalysisRuntime) -> None:
+        """Read weights and prepare the device; called once, before the first `analyse`."""
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Look at the volumes and say what is there.
+
+        Args:
+            inputs: One volume for each role of the manifest; axes (slice, row, column), values after the modality
+                LUT (HU on CT).
+            runtime: The device, and the inference engine on it.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def resource(cls, name: str) -> Path:
+        """Return the path of a file that lies beside the module of this class."""
+        module = sys.modules[cls.__module__]
+        return Path(str(module.__file__)).parent / name
+
+
+def check_manifest(analysis: type[Analysis]) -> None:
+    """Refuse a class whose manifest cannot be used.
+
+    Raises:
+        PluginError: naming the class, the attribute and what it should be.
+    """
+    where = f"{analysis.__module__}.{analysis.__qualname__}"
+    for attribute in ("name", "version", "inputs"):
+        if not getattr(analysis, attribute, None):
+            raise PluginError(f"{where} has no {attribute}; set it as a class attribute")
+    if not _NAME.fullmatch(analysis.name):
+        raise PluginError(f"{where}.name {analysis.name!r}: use lower case letters, digits, hyphens")
+    if not 0 < len(analysis.version) <= 64:
+        raise PluginError(f"{where}.version takes 1 to 64 characters")
+    for role, selector in analysis.inputs.items():
+        if not isinstance(selector, SeriesSelector):
+            raise PluginError(f"{where}.inputs[{role!r}] is not a SeriesSelector")
+    for name in analysis.resources:
+        if not analysis.resource(name).is_file():
+            raise PluginError(f"{where}: the resource {name} is missing; reinstall the plugin")
+
+
+@cache
+def weights_sha256(analysis: type[Analysis]) -> str:
+    """Return one SHA-256 over the analysis' resource files, in hexadecimal; it changes with every retrained weight."""
+    digest = hashlib.sha256()
+    for name in sorted(analysis.resources):
+        digest.update(name.encode() + b"\0")
+        digest.update(hashlib.sha256(analysis.resource(name).read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,17 @@
+"""The hooks a plugin may implement; one function is one section of docs/plugins/hooks.md."""
+
+from collections.abc import Sequence
+
+import pluggy
+
+from medaet.plugin.analysis import Analysis
+
+PROJECT = "medaet"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def medaet_analyses() -> Sequence[type[Analysis]]:  # type: ignore[empty-body] # a specification has no body
+    """Return the analyses this plugin offers, as classes; importing the module must not import torch."""

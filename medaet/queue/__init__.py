@@ -1,0 +1,1 @@
+"""States, backoff and leases over one table."""

@@ -1,0 +1,1 @@
+"""Findings as DICOM SOP instances, and the proof that they are right."""

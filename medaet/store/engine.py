@@ -1,0 +1,142 @@
+"""The database behind the tables: SQLite on one host, PostgreSQL as soon as there are two.
+
+SQLite before 3.51.3 can corrupt a WAL database when two connections write or checkpoint in the same instant. So on
+SQLite every write transaction, and the automatic checkpoint at its end, runs under one lock file that all processes
+share; waiting for it is a queue in the kernel instead of SQLite's busy loop.
+"""
+
+import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from medaet.errors import ConfigError, DatabaseUnavailableError
+
+BUSY_SECONDS = 30
+
+
+class Database:
+    """Read and write transactions on one database; safe to share between threads, not across a fork.
+
+    Args:
+        url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql+psycopg://...`.
+        durable: Whether a commit survives a power cut; False is mode `crash` of the listener.
+
+    Raises:
+        ConfigError: the URL names another kind of database.
+    """
+
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        try:
+            self.engine = _sqlite(url, durable) if url.startswith("sqlite") else _postgres(url, durable)
+        except (ArgumentError, ImportError) as error:
+            raise ConfigError(
+                f"database.url: {type(error).__name__}; use sqlite:///FILE or "
+                "postgresql+psycopg://USER@HOST/NAME (and install medaet[postgres])"
+            ) from error
+        self._writer = _WriterLock(self.engine)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a transaction that only reads."""
+        with self._reachable(), Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Open a transaction that commits at the end of the block, or rolls back on any exception."""
+        with self._writer, self._reachable(), Session(
+            self.engine.execution_options(medaet_write=True), expire_on_commit=False
+        ) as session, session.begin():
+            yield session
+
+    def dispose(self) -> None:
+        """Close every pooled connection; call it in a child after a fork."""
+        self.engine.dispose(close=False)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            raise DatabaseUnavailableError(
+                f"the {self.engine.dialect.name} database does not answer: {error.orig}"
+            ) from error
+
+
+class _WriterLock:
+    """Lets one writer at a time into a SQLite file; does nothing on other databases."""
+
+    def __init__(self, engine: Engine) -> None:
+        database = engine.url.database
+        is_file = engine.dialect.name == "sqlite" and database not in (None, "", ":memory:")
+        self._path = Path(f"{database}.writer") if is_file else None
+        self._threads = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._held = threading.local()
+
+    def __enter__(self) -> None:
+        if self._threads is None:
+            return
+        self._threads.acquire()
+        try:
+            if self._path is not None:
+                self._held.file = self._path.open("ab")
+                fcntl.flock(self._held.file, fcntl.LOCK_EX)
+        except OSError as error:
+            self._threads.release()
+            raise DatabaseUnavailableError(
+                f"the writer lock {self._path} cannot be taken: {error.strerror}"
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        if self._threads is None:
+            return
+        if self._path is not None:
+            self._held.file.close()  # closing the file gives up its lock
+        self._threads.release()
+
+
+def _sqlite(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and named at its one call
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    database = engine.url.database
+    if database and database != ":memory:":
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: SqliteConnection, _record: object) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("medaet_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and named at its one call
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    if engine.dialect.name != "postgresql":
+        raise ArgumentError(f"unknown database {engine.dialect.name}")
+    if not durable:
+
+        @event.listens_for(engine, "connect")
+        def relax(connection: object, _record: object) -> None:
+            cursor = connection.cursor()  # type: ignore[attr-defined] # any DBAPI connection has one
+            cursor.execute("SET synchronous_commit = off")
+            cursor.close()
+
+    return engine

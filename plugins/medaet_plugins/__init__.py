@@ -1,0 +1,1 @@
+"""Plugins that ship with MedAET; they import medaet only."""
