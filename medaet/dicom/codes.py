@@ -1,4 +1,4 @@
-"""Every coded concept MedAET writes (PS3.3 §8.8), with the context group or template it comes from."""
+"""Every coded concept MedAET writes (PS3.3 §8.8), with its context group or template."""
 
 from dataclasses import dataclass
 
@@ -49,3 +49,15 @@ MILLILITRE = Code("ml", "UCUM", "milliliter")
 HOUNSFIELD = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 PERCENT = Code("%", "UCUM", "percent")
 NO_UNITS = Code("1", "UCUM", "no units")
+
+# Purposes of reference for contributing equipment, PS3.16 CID 7005.
+PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+
+# Procedures reported, PS3.16 CID 100.
+CT_PROCEDURE = Code("25045-6", "LN", "CT unspecified body region")
+MR_PROCEDURE = Code("25056-3", "LN", "MRI unspecified body region")
+
+# Words of a report, PS3.16 TID 1500 and TID 1501.
+COMMENT = Code("121106", "DCM", "Comment")
+NOT_DETECTED = Code("260415000", "SCT", "Not detected")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
