@@ -107,7 +107,9 @@ class _WriterLock:
 
 
 def _sqlite(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and named at its one call
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(
+        url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
+    )
     database = engine.url.database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +130,9 @@ def _sqlite(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and 
 
 
 def _postgres(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and named at its one call
-    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    engine = create_engine(
+        url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True
+    )
     if engine.dialect.name != "postgresql":
         raise ArgumentError(f"unknown database {engine.dialect.name}")
     if not durable:

@@ -154,7 +154,7 @@ class SeriesRow(Base, kw_only=True):
     opened_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
     closed_at: Mapped[datetime | None] = mapped_column(default=None)
-    study: Mapped[StudyRow] = relationship(init=False, lazy="raise")
+    study: Mapped[StudyRow] = relationship(init=False, repr=False, lazy="raise")
 
 
 class InstanceRow(Base, kw_only=True):
