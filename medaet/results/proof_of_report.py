@@ -1,0 +1,205 @@
+"""The proof of a report: read back from its bytes, and compared with the findings item by item.
+
+It shares no code with the encoder: pydicom reads tags, and the content tree is walked here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydicom import Dataset
+
+from medaet.errors import ProofError
+from medaet.plugin.findings import Findings, Measurement
+from medaet.results.original import (
+    letters,
+    parsed,
+    prove_identity,
+    read_original,
+    refused_when_malformed,
+)
+from medaet.results.proof import Expectation
+
+_TRACKING_UID = "112040"
+_GROUP = "125007"
+_REFERENCED_SEGMENT = "121191"
+_COMMENT = "121106"
+_VALUE_DIGITS = 9
+_TEMPLATE = "1500"
+
+_Number = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One content item: what the tree says at one place."""
+
+    value_type: str
+    concept: str
+    dataset: Dataset
+
+    @property
+    def children(self) -> list["_Item"]:
+        return _items(self.dataset)
+
+    def named(self, concept: str) -> list["_Item"]:
+        return [child for child in self.children if child.concept == concept]
+
+
+def prove_report(
+    content: bytes,
+    findings: Findings,
+    *,
+    sources: Sequence[Expectation],
+    segmentations: Sequence[bytes],
+    sentences: Sequence[str],
+) -> dict[str, object]:
+    """Read a report back and compare it with the findings.
+
+    Args:
+        content: The PS3.10 file as it will be sent.
+        findings: Resolved findings.
+        sources: The inputs, the one whose study the report belongs to first.
+        segmentations: The SEG files that the report may refer to.
+        sentences: The sentences that it must hold; the character set may have changed their
+            letters.
+
+    Returns:
+        The figures: numbers of groups, measurements, references and images compared.
+
+    Raises:
+        ProofError: saying what differs.
+    """
+    dataset = parsed(content, "ContentSequence")
+    originals = [read_original(source.paths) for source in sources]
+    encoded = [parsed(each, "SegmentSequence") for each in segmentations]
+    images = {uid for original in originals for uid in original.positions}
+    with refused_when_malformed():
+        prove_identity(dataset, originals[0])
+        _prove_template(dataset)
+        _prove_evidence(dataset, images | {str(each.SOPInstanceUID) for each in encoded})
+        items = list(_walk(_items(dataset)))
+        groups = [item for item in items if item.concept == _GROUP]
+        references = _prove_groups(groups, findings, encoded)
+        _prove_sentences(items, sentences)
+        measurements = sum(len(_numbers(group)) for group in groups)
+    return {
+        "groups": len(groups),
+        "measurements": measurements,
+        "segment_references": references,
+        "images": len(images),
+    }
+
+
+def _prove_template(dataset: Dataset) -> None:
+    templates = [item.TemplateIdentifier for item in dataset.ContentTemplateSequence]
+    if templates != [_TEMPLATE]:
+        raise ProofError(f"the report follows template {templates}, expected {_TEMPLATE}")
+
+
+def _prove_evidence(dataset: Dataset, wanted: set[str]) -> None:
+    """Compare the instances referred to with those looked at and made."""
+    found = {
+        str(instance.ReferencedSOPInstanceUID)
+        for keyword in (
+            "CurrentRequestedProcedureEvidenceSequence",
+            "PertinentOtherEvidenceSequence",
+        )
+        for study in dataset.get(keyword, [])
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    if found != wanted:
+        raise ProofError(
+            f"the report's evidence lacks {len(wanted - found)} instances "
+            f"and has {len(found - wanted)} too many"
+        )
+
+
+def _prove_groups(
+    groups: Sequence[_Item], findings: Findings, segmentations: Sequence[Dataset]
+) -> int:
+    """Compare each group with its segment, and return how many refer to one."""
+    whole = [item for item in findings.measurements if item.of is None]
+    expected = [
+        ([item for item in findings.measurements if item.of == segment.label], segment)
+        for segment in findings.segments
+    ]
+    if len(groups) != len(expected) + bool(whole or not expected):
+        raise ProofError(
+            f"the report has {len(groups)} measurement groups for {len(expected)} segments"
+        )
+    tracked = {
+        str(segment.TrackingUID): (str(dataset.SOPInstanceUID), int(segment.SegmentNumber))
+        for dataset in segmentations
+        for segment in dataset.SegmentSequence
+    }
+    references = 0
+    for group, (measurements, segment) in zip(groups, expected, strict=False):
+        _prove_numbers(group, measurements, segment.label)
+        references += _prove_reference(
+            group, tracked, segment.label, found=bool(segment.mask.any())
+        )
+    if whole:
+        _prove_numbers(groups[-1], whole, "the series")
+    return references
+
+
+def _prove_numbers(group: _Item, measurements: Sequence[Measurement], where: str) -> None:
+    wanted = Counter(
+        (item.name.value, item.unit.value, _written(item.value)) for item in measurements
+    )
+    if Counter(_numbers(group)) != wanted:
+        raise ProofError(f"the report's measurements of {where!r} are not those of the analysis")
+
+
+def _prove_reference(
+    group: _Item, tracked: dict[str, tuple[str, int]], label: str, *, found: bool
+) -> int:
+    references = group.named(_REFERENCED_SEGMENT)
+    if len(references) != int(found):
+        raise ProofError(f"the group of {label!r} has {len(references)} references to a segment")
+    if not found:
+        return 0
+    uids = [str(item.dataset.UID) for item in group.named(_TRACKING_UID)]
+    target = references[0].dataset.ReferencedSOPSequence[0]
+    number = int(target.ReferencedSegmentNumber)
+    if [tracked.get(uid) for uid in uids] != [(str(target.ReferencedSOPInstanceUID), number)]:
+        raise ProofError(f"the group of {label!r} refers to another segment than its tracking UID")
+    return 1
+
+
+def _prove_sentences(items: Sequence[_Item], sentences: Sequence[str]) -> None:
+    found = [letters(item.dataset.TextValue) for item in items if item.concept == _COMMENT]
+    if found != [letters(sentence) for sentence in sentences]:
+        raise ProofError(
+            f"the report's {len(found)} comments are not the {len(sentences)} expected"
+        )
+
+
+def _numbers(group: _Item) -> list[_Number]:
+    result = []
+    for item in group.children:
+        if item.value_type == "NUM":
+            measured = item.dataset.MeasuredValueSequence[0]
+            value = measured.get("FloatingPointValue", measured.NumericValue)
+            unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
+            result.append((item.concept, str(unit), _written(float(value))))
+    return result
+
+
+def _written(value: float | None) -> str:
+    return f"{value:.{_VALUE_DIGITS}g}"
+
+
+def _items(dataset: Dataset) -> list[_Item]:
+    return [
+        _Item(str(child.ValueType), str(child.ConceptNameCodeSequence[0].CodeValue), child)
+        for child in dataset.get("ContentSequence", [])
+    ]
+
+
+def _walk(items: Sequence[_Item]) -> Iterator[_Item]:
+    for item in items:
+        yield item
+        yield from _walk(item.children)
