@@ -306,7 +306,11 @@ class EventRow(Base, kw_only=True):
     """One thing that happened to a study; `medaet explain` reads them in order."""
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_study_id", "study_id"),)
+    __table_args__ = (
+        Index("ix_event_study_id", "study_id"),
+        Index("ix_event_series_id", "series_id"),  # so that forgetting a study is quick
+        Index("ix_event_job_id", "job_id"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     at: Mapped[datetime]
