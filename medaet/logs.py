@@ -5,6 +5,7 @@ An event is a constant `noun.past_participle` (docs/events.md lists them all); e
 
 import logging
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
@@ -45,7 +46,6 @@ def set_up(*, verbose: bool = False, stream: TextIO | None = None) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             drop_patient_data,
-            structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -67,3 +67,12 @@ def drop_patient_data(
     for key in [k for k in event if k.lower() in PATIENT_KEYS or k.lower().startswith("patient")]:
         del event[key]
     return event
+
+
+def frames(error: BaseException) -> dict[str, object]:
+    """Describe an unexpected error by its class and where it arose; its message may quote a patient's data."""
+    where = [
+        f"{one.filename}:{one.lineno} {one.name}"
+        for one in traceback.extract_tb(error.__traceback__)
+    ]
+    return {"error": type(error).__name__, "frames": where[-8:]}

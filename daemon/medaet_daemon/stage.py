@@ -6,6 +6,7 @@ from typing import Protocol
 
 import structlog
 
+from medaet import logs
 from medaet.errors import MedaetError
 
 log = structlog.get_logger()
@@ -36,9 +37,11 @@ def run(stage: Stage, stopping: threading.Event) -> None:
         try:
             wait = stage.step()
         except MedaetError as error:
-            log.error("stage.failed", stage=stage.name, error=type(error).__name__, reason=str(error))
+            log.error(
+                "stage.failed", stage=stage.name, error=type(error).__name__, reason=str(error)
+            )
             wait = FAILED_STEP_WAIT
-        except Exception as error:  # noqa: BLE001 -- a defect in one step must not end the stage; it is logged as one
-            log.error("stage.failed", stage=stage.name, error=type(error).__name__, exc_info=True)
+        except Exception as error:  # noqa: BLE001 -- a defect in one step must not end the stage
+            log.error("stage.failed", stage=stage.name, **logs.frames(error))
             wait = FAILED_STEP_WAIT
         stopping.wait(wait.total_seconds())

@@ -103,22 +103,28 @@ def check_manifest(analysis: type[Analysis]) -> None:
         if not getattr(analysis, attribute, None):
             raise PluginError(f"{where} has no {attribute}; set it as a class attribute")
     if not _NAME.fullmatch(analysis.name):
-        raise PluginError(f"{where}.name {analysis.name!r}: use lower case letters, digits, hyphens")
+        raise PluginError(
+            f"{where}.name {analysis.name!r}: use lower case letters, digits, hyphens"
+        )
     if not 0 < len(analysis.version) <= 64:
         raise PluginError(f"{where}.version takes 1 to 64 characters")
-    for role, selector in analysis.inputs.items():
-        if not isinstance(selector, SeriesSelector):
-            raise PluginError(f"{where}.inputs[{role!r}] is not a SeriesSelector")
-    for name in analysis.resources:
-        if not analysis.resource(name).is_file():
-            raise PluginError(f"{where}: the resource {name} is missing; reinstall the plugin")
+    wrong = [role for role, one in analysis.inputs.items() if not isinstance(one, SeriesSelector)]
+    if wrong:
+        raise PluginError(f"{where}.inputs[{wrong[0]!r}] is not a SeriesSelector")
+    missing = [name for name in analysis.resources if not analysis.resource(name).is_file()]
+    if missing:
+        raise PluginError(f"{where}: the resource {missing[0]} is missing; reinstall the plugin")
+
+
+def weights_sha256(analysis: type[Analysis]) -> str:
+    """Return one SHA-256 over the analysis' resource files, in hexadecimal; it changes with every retrained weight."""
+    return _sha256(tuple(analysis.resource(name) for name in sorted(analysis.resources)))
 
 
 @cache
-def weights_sha256(analysis: type[Analysis]) -> str:
-    """Return one SHA-256 over the analysis' resource files, in hexadecimal; it changes with every retrained weight."""
+def _sha256(files: tuple[Path, ...]) -> str:
     digest = hashlib.sha256()
-    for name in sorted(analysis.resources):
-        digest.update(name.encode() + b"\0")
-        digest.update(hashlib.sha256(analysis.resource(name).read_bytes()).digest())
+    for file in files:
+        digest.update(file.name.encode() + b"\0")
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
     return digest.hexdigest()

@@ -164,9 +164,7 @@ class Findings:
         segments = [_with_role(segment, inputs) for segment in self.segments]
         masks = {segment.label: segment for segment in segments}
         measured = [
-            item
-            if item.value is not None
-            else _computed(item, masks[str(item.of)], inputs)
+            item if item.value is not None else _computed(item, masks[str(item.of)], inputs)
             for item in self.measurements
         ]
         return Findings(

@@ -89,7 +89,7 @@ class SeriesSelector:
         if series.body_part:
             return _equal("BodyPartExamined", self.body_part, series.body_part)
         words = _words(
-            " ".join((series.study_description, series.series_description, series.protocol_name))
+            f"{series.study_description} {series.series_description} {series.protocol_name}"
         )
         hit = [part for part in self.body_part if part.upper() in words]
         wanted = f"{' or '.join(self.body_part)}, there or as a word of a description"

@@ -34,7 +34,9 @@ class Database:
 
     def __init__(self, url: str, *, durable: bool = True) -> None:
         try:
-            self.engine = _sqlite(url, durable) if url.startswith("sqlite") else _postgres(url, durable)
+            self.engine = (
+                _sqlite(url, durable) if url.startswith("sqlite") else _postgres(url, durable)
+            )
         except (ArgumentError, ImportError) as error:
             raise ConfigError(
                 f"database.url: {type(error).__name__}; use sqlite:///FILE or "
@@ -51,9 +53,14 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Open a transaction that commits at the end of the block, or rolls back on any exception."""
-        with self._writer, self._reachable(), Session(
-            self.engine.execution_options(medaet_write=True), expire_on_commit=False
-        ) as session, session.begin():
+        with (
+            self._writer,
+            self._reachable(),
+            Session(
+                self.engine.execution_options(medaet_write=True), expire_on_commit=False
+            ) as session,
+            session.begin(),
+        ):
             yield session
 
     def dispose(self) -> None:
@@ -106,10 +113,8 @@ class _WriterLock:
         self._threads.release()
 
 
-def _sqlite(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and named at its one call
-    engine = create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True
-    )
+def _sqlite(url: str, durable: bool) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True)
     database = engine.url.database
     if database and database != ":memory:":
         Path(database).parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +134,7 @@ def _sqlite(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and 
     return engine
 
 
-def _postgres(url: str, durable: bool) -> Engine:  # noqa: FBT001 -- private, and named at its one call
+def _postgres(url: str, durable: bool) -> Engine:
     engine = create_engine(
         url, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True
     )

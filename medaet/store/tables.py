@@ -1,9 +1,9 @@
 """The schema: one class a table, every state a word.
 
-    study 1--n series 1--n instance
-    study 1--n job 1--n job_input n--1 series
-    job 1--n result 1--n delivery
-    study 1--n event
+study 1--n series 1--n instance
+study 1--n job 1--n job_input n--1 series
+job 1--n result 1--n delivery
+study 1--n event
 """
 
 from datetime import UTC, datetime
@@ -320,4 +320,6 @@ class EventRow(Base, kw_only=True):
     series_id: Mapped[int | None] = mapped_column(
         ForeignKey("series.id", ondelete="CASCADE"), default=None
     )
-    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), default=None)
+    job_id: Mapped[int | None] = mapped_column(
+        ForeignKey("job.id", ondelete="CASCADE"), default=None
+    )

@@ -1,0 +1,37 @@
+# MedAET's front door: each target installs what it needs into .venv first.
+#
+#   make demo    the main job on two real scans: scanner -> daemon -> PACS, on loopback, without a GPU
+#   make test    every test
+#   make check   format, lint, types, import rules
+#   make bench   the benchmarks, printed as tables
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check bench clean
+
+demo: $(STAMP)
+	$(BIN)/medaet demo --out medaet-demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python -m pytest tests/benchmarks -q -s
+
+# Versions come from constraints.txt: a set that was installed and tested together.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) medaet-demo
