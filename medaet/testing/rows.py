@@ -1,0 +1,105 @@
+"""Rows and values for tests of stores and queues."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from medaet.dicom.identity import InstanceHeader
+from medaet.queue.jobs import JobQueue, NewJob, NewResult
+from medaet.store.engine import Database
+from medaet.store.files import StoredFile
+from medaet.store.tables import Priority, SeriesRow, StudyRow
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """A study with two series, and jobs on them."""
+
+    database: Database
+    queue: JobQueue
+    study_id: int
+    series_ids: tuple[int, int]
+
+    @classmethod
+    def filled(cls, database: Database, queue: JobQueue, now: datetime) -> "Shelf":
+        """Insert the study and its two series."""
+        with database.write() as session:
+            study = StudyRow(study_instance_uid="1.2", first_received_at=now, last_received_at=now)
+            session.add(study)
+            session.flush()
+            series = [
+                SeriesRow(
+                    study_id=study.id,
+                    series_instance_uid=uid,
+                    modality="CT",
+                    attributes={},
+                    opened_at=now,
+                    last_received_at=now,
+                )
+                for uid in ("1.2.1", "1.2.2")
+            ]
+            session.add_all(series)
+            session.flush()
+            return cls(database, queue, study.id, (series[0].id, series[1].id))
+
+    def job(
+        self,
+        key: str = "k",
+        *,
+        generation: int = 1,
+        analysis: str = "lungs",
+        series: int = 0,
+        send_to: Sequence[str] = ("pacs",),
+        priority: Priority = Priority.ROUTINE,
+    ) -> NewJob:
+        """Describe a job on one series in the role "ct"."""
+        return NewJob(
+            key=key,
+            study_id=self.study_id,
+            analysis=analysis,
+            analysis_version="1.0.0",
+            weights_sha256="",
+            inputs={"ct": (self.series_ids[series], generation)},
+            settings={"spacing_mm": 1.5},
+            send_to=list(send_to),
+            priority=priority,
+        )
+
+    def enqueue(self, new: NewJob) -> int | None:
+        """Enqueue a job in a transaction of its own."""
+        with self.database.write() as session:
+            return self.queue.enqueue(session, new)
+
+
+def header(instance: int = 1, *, series: int = 1, study: int = 1) -> InstanceHeader:
+    """Return the header of a numbered CT instance."""
+    return InstanceHeader(
+        study_instance_uid=f"1.2.{study}",
+        series_instance_uid=f"1.2.{study}.{series}",
+        sop_instance_uid=f"1.2.{study}.{series}.{instance}",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        modality="CT",
+        series_attributes={"BodyPartExamined": "CHEST"},
+    )
+
+
+def stored(content: bytes = b"pixels") -> StoredFile:
+    """Return what the spool would say of these bytes."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return StoredFile(path=f"instances/{sha256}.dcm", sha256=sha256, size_bytes=len(content))
+
+
+def result(uid: str = "1.2.9", kind: str = "SEG") -> NewResult:
+    """Return an encoded result with this SOP Instance UID."""
+    return NewResult(
+        kind=kind,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.66.4",
+        sop_instance_uid=uid,
+        series_instance_uid=f"{uid}.1",
+        path=f"results/{uid}.dcm",
+        sha256="0" * 64,
+        size_bytes=1,
+        proof={"dice": 1.0},
+    )
