@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from medaet.dicom.identity import InstanceHeader
-from medaet.queue.jobs import JobQueue, NewJob, NewResult
+from medaet.errors import GeometryError
+from medaet.queue.jobs import Job, JobQueue, NewJob, NewResult
 from medaet.store.engine import Database
 from medaet.store.files import StoredFile
 from medaet.store.tables import Priority, SeriesRow, StudyRow
+
+LEASE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,37 @@ class Shelf:
         """Enqueue a job in a transaction of its own."""
         with self.database.write() as session:
             return self.queue.enqueue(session, new)
+
+    def leased(self) -> Job:
+        """Lease the next ready job."""
+        job = self.queue.lease("worker", LEASE)
+        assert job is not None, "no job is ready"
+        return job
+
+    def encoding(self) -> Job:
+        """Lease the next analysed job."""
+        job = self.queue.lease_encoding("encoder", LEASE)
+        assert job is not None, "no job is analysed"
+        return job
+
+    def analysed(self) -> Job:
+        """Take the next ready job as far as kept findings."""
+        job = self.leased()
+        self.queue.complete(job, findings_path=f"findings/{job.id}/{job.attempt}", device="cpu")
+        return self.queue.get(job.id)
+
+    def done(self, *uids: str) -> Job:
+        """Take the next ready job to its end, with a result for each SOP Instance UID."""
+        self.analysed()
+        job = self.encoding()
+        self.queue.keep(job, [result(uid) for uid in uids or ("1.2.9",)])
+        return self.queue.get(job.id)
+
+    def buried(self) -> Job:
+        """Let the next ready job fail for good."""
+        job = self.leased()
+        self.queue.fail(job, GeometryError("slices are missing"))
+        return self.queue.get(job.id)
 
 
 def header(instance: int = 1, *, series: int = 1, study: int = 1) -> InstanceHeader:
