@@ -74,24 +74,32 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(cluster: Cluster) -> str:
-    """A database with the schema; `database_url` empties its tables before each test."""
+def postgres_with_schema(cluster: Cluster) -> str:
     url = cluster.create("medaet")
     with contextlib.closing(Database(url)) as database:
         Base.metadata.create_all(database.engine)
     return url
 
 
+@pytest.fixture
+def postgres_url(postgres_with_schema: str) -> str:
+    """The URL of a PostgreSQL database with empty tables."""
+    names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    empty = text(f"TRUNCATE {names} RESTART IDENTITY")
+    with (
+        contextlib.closing(Database(postgres_with_schema)) as database,
+        database.write() as session,
+    ):
+        session.execute(empty)
+    return postgres_with_schema
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with empty tables, once on each kind of database."""
     if request.param == "postgres":
-        url: str = request.getfixturevalue("postgres_url")
-        names = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
-        empty = text(f"TRUNCATE {names} RESTART IDENTITY")
-        with contextlib.closing(Database(url)) as database, database.write() as session:
-            session.execute(empty)
-        return url
+        emptied: str = request.getfixturevalue("postgres_url")
+        return emptied
     url = f"sqlite:///{tmp_path / 'medaet.db'}"
     with contextlib.closing(Database(url, durable=False)) as database:
         Base.metadata.create_all(database.engine)

@@ -10,6 +10,7 @@ from medaet.errors import GeometryError
 from medaet.queue.jobs import Job, JobQueue, NewJob, NewResult
 from medaet.store.engine import Database
 from medaet.store.files import StoredFile
+from medaet.store.instances import InstanceStore, Recorded
 from medaet.store.tables import Priority, SeriesRow, StudyRow
 
 LEASE = timedelta(seconds=30)
@@ -137,3 +138,21 @@ def result(uid: str = "1.2.9", kind: str = "SEG") -> NewResult:
         size_bytes=1,
         proof={"dice": 1.0},
     )
+
+
+class Receiver:
+    """Records instances as a receiver does."""
+
+    def __init__(self, instances: InstanceStore) -> None:
+        self._instances = instances
+
+    def __call__(
+        self, instance: int = 1, content: bytes = b"pixels", *, series: int = 1, sender: str = "CT1"
+    ) -> Recorded:
+        """Record a numbered CT instance with these bytes."""
+        return self._instances.record(
+            header(instance, series=series),
+            stored(content),
+            calling_ae_title=sender,
+            called_ae_title="MEDAET",
+        )
