@@ -155,8 +155,8 @@ def _copy_identity(dataset: Dataset, header: Dataset) -> None:
 def _copy(dataset: Dataset, header: Dataset, keyword: str) -> None:
     try:
         dataset.add(header[keyword])
-    except (ValueError, TypeError, NotImplementedError):
-        # A number that is none cannot be repeated, and is not worth a failed job.
+    except NotImplementedError:
+        # An unknown value representation: nobody could read what it says, so it is not repeated.
         log.warning("attribute.skipped", keyword=keyword)
 
 

@@ -98,7 +98,14 @@ def _datasets(
     algorithm: Algorithm,
 ) -> tuple[dict[str, Dataset], Dataset]:
     segmentations = {
-        role: segmentation(found[role], series[role], algorithm) for role in series if found[role]
+        role: segmentation(
+            found[role],
+            one,
+            algorithm,
+            others=[other for other in series.values() if other is not one],
+        )
+        for role, one in series.items()
+        if found[role]
     }
     return segmentations, report(findings, series, segmentations, algorithm)
 

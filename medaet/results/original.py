@@ -46,7 +46,10 @@ class Original:
 
 def read_original(paths: Sequence[Path]) -> Original:
     """Read the headers of a series from its files."""
-    headers = [pydicom.dcmread(path, specific_tags=[*IDENTITY, *_GEOMETRY]) for path in paths]
+    headers = [
+        pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*IDENTITY, *_GEOMETRY])
+        for path in paths
+    ]
     first = headers[0]
     along_columns, along_rows = steps(first.ImageOrientationPatient, first.PixelSpacing)
     return Original(

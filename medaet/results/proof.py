@@ -56,7 +56,7 @@ class _Frame:
     Attributes:
         number: From 1.
         segment: Number of its segment.
-        packed: Bytes that hold its pixels; unpacked one frame at a time, for there may be thousands.
+        packed: Bytes that hold its pixels; unpacked one at a time, for there may be thousands.
         first_bit: Where in `packed` the pixels begin.
         shape: Rows and columns.
         position: Centre of the first pixel in patient coordinates, in mm.

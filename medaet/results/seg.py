@@ -24,7 +24,11 @@ from medaet.results.stand_in import stand_ins
 
 
 def segmentation(
-    segments: Sequence[Segment], series: SourceSeries, algorithm: Algorithm
+    segments: Sequence[Segment],
+    series: SourceSeries,
+    algorithm: Algorithm,
+    *,
+    others: Sequence[SourceSeries] = (),
 ) -> Dataset:
     """Encode the segments of one series.
 
@@ -36,6 +40,7 @@ def segmentation(
         segments: At least one; none of them empty; numbered from 1 in this order.
         series: The series on whose grid the masks lie.
         algorithm: The run that found them.
+        others: The further inputs; those of the same study are named as sources, behind the series.
 
     Source:
         PS3.3 §A.51, §C.8.20.2.
@@ -54,6 +59,12 @@ def segmentation(
         content_description=fitting(algorithm.readable_title, header, length=LONG_STRING),
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=True,
+        further_source_images=[
+            image
+            for other in others
+            if other.first.StudyInstanceUID == header.StudyInstanceUID
+            for image in stand_ins(other)
+        ],
     )
     _fix_dimension_organization(dataset, algorithm.uid("SEG", "dimensions", series.role))
     complete(dataset, series, algorithm)

@@ -1,0 +1,203 @@
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from medaet.dicom.codes import BRAIN, LEFT, LUNG, RIGHT
+from medaet.dicom.volume import read_volume
+from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.results.objects import Source, encode
+from medaet.testing.phantom import write_series
+from medaet.testing.run import algorithm, source_of, two_boxes
+
+pytestmark = pytest.mark.interop
+
+SCANS = ("chest_ct", "brain_mr", "head_ct", "head_mr_t1_1mm")
+ILLEGAL_ROOT = "Illegal root for UID uses non-existent ITU-T arc"
+
+
+def tool(name: str) -> str | None:
+    """Return the path of a tool on PATH or in the environment that runs the tests."""
+    return shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+
+
+def run(*command: str | Path) -> str:
+    """Run a tool from outside and return all that it says."""
+    program = tool(str(command[0]))
+    assert program, f"{command[0]} is not installed"
+    arguments = [str(part) for part in command[1:]]
+    done = subprocess.run([program, *arguments], capture_output=True, timeout=120, check=False)
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
+
+
+def errors(path: Path) -> list[str]:
+    """Return what dciodvfy calls errors, in its stricter form."""
+    return [line for line in run("dciodvfy", "-new", path).splitlines() if "Error" in line]
+
+
+def threshold(source: Source) -> Findings:
+    """Find something of a natural shape: dark voxels in two halves on CT, bright ones on MR."""
+    (volume,) = source.volumes.values()
+    if volume.modality == "MR":
+        bright = volume.voxels > np.percentile(volume.voxels, 85)
+        return Findings(
+            segments=[Segment("Brain", bright, BRAIN)],
+            measurements=[Measurement.volume(of="Brain")],
+            remarks=["Found by a threshold."],
+        )
+    left, right = (volume.voxels < -500 for _ in range(2))
+    middle = volume.voxels.shape[2] // 2
+    left[:, :, :middle] = False
+    right[:, :, middle:] = False
+    empty = np.zeros_like(left)
+    return Findings(
+        segments=[
+            Segment("Left lung", left, LUNG, modifier=LEFT),
+            Segment("Right lung", right, LUNG, modifier=RIGHT),
+            Segment("Nothing", empty, LUNG),
+        ],
+        measurements=[
+            Measurement.volume(of="Left lung"),
+            Measurement.mean(of="Left lung"),
+            Measurement.volume(of="Nothing"),
+        ],
+    )
+
+
+def write(folder: Path, source: Source, find: Callable[[Source], Findings]) -> dict[str, Path]:
+    written = {}
+    for result in encode(find(source), source, algorithm()):
+        written[result.kind] = folder / f"{result.kind}.dcm"
+        written[result.kind].write_bytes(result.content)
+    return written
+
+
+@pytest.fixture
+def phantom(tmp_path: Path) -> Source:
+    return source_of(
+        write_series(tmp_path / "ct", shape=(8, 16, 16), spacing_mm=(2.5, 0.75, 0.5), seed=1)
+    )
+
+
+@pytest.fixture
+def results(phantom: Source, tmp_path: Path) -> dict[str, Path]:
+    return write(tmp_path, phantom, lambda source: two_boxes(source.volumes["ct"]))
+
+
+@pytest.mark.parametrize("kind", ["SEG", "SR"])
+def test_dciodvfy_finds_no_errors_in_results_on_a_phantom(
+    results: dict[str, Path], kind: str
+) -> None:
+    assert errors(results[kind]) == []
+
+
+def test_dciodvfy_finds_no_errors_in_a_report_without_findings(
+    phantom: Source, tmp_path: Path
+) -> None:
+    written = write(tmp_path, phantom, lambda _: Findings())
+    assert errors(written["SR"]) == []
+
+
+@pytest.mark.parametrize("scan", SCANS)
+def test_dciodvfy_finds_no_errors_in_results_on_real_scans(
+    scans: Path, tmp_path: Path, scan: str
+) -> None:
+    source = source_of(sorted((scans / scan).glob("*.dcm")))
+    written = write(tmp_path, source, threshold)
+    assert {kind: errors(path) for kind, path in written.items()} == {"SEG": [], "SR": []}
+
+
+def test_dciodvfy_objects_to_nothing_but_the_scanners_own_uids_on_a_native_series(
+    scans: Path, tmp_path: Path
+) -> None:
+    paths = sorted((scans / "head_mr_pd_native").glob("*.dcm"))
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    own = {
+        str(header.get(keyword))
+        for header in headers
+        for keyword in (
+            "StudyInstanceUID",
+            "SeriesInstanceUID",
+            "SOPInstanceUID",
+            "FrameOfReferenceUID",
+        )
+    }
+    written = write(tmp_path, source_of(paths), threshold)
+    for path in written.values():
+        found = errors(path)
+        assert all(ILLEGAL_ROOT in line for line in found)
+        assert {line.split("<")[-1].rstrip(">") for line in found} <= own
+
+
+def test_dsrdump_prints_a_readable_report(results: dict[str, Path]) -> None:
+    printed = run("dsrdump", results["SR"])
+    assert "Comprehensive 3D SR Document" in printed
+    assert 'NUM:(,,"Volume")="0.05625" (ml,UCUM,"milliliter")' in printed
+    assert '"Tracking Identifier")="Left box"' in printed
+    assert "Verification Flag   : UNVERIFIED" in printed
+    assert not [line for line in printed.splitlines() if line.startswith("E:")]
+
+
+@pytest.mark.skipif(
+    tool("segimage2itkimage") is None, reason="dcmqi is not installed; pip install dcmqi"
+)
+def test_dcmqi_reads_the_same_voxels(
+    results: dict[str, Path], phantom: Source, tmp_path: Path
+) -> None:
+    folder = tmp_path / "dcmqi"
+    folder.mkdir()
+    run(
+        "segimage2itkimage",
+        *("--inputDICOM", results["SEG"]),
+        *("--outputDirectory", folder),
+        *("--outputType", "nrrd"),
+    )
+    volume = phantom.volumes["ct"]
+    for number, segment in enumerate(two_boxes(volume).segments, 1):
+        found = read_nrrd(folder / f"{number}.nrrd")
+        assert found == {
+            (int(x), int(y), int(z))
+            for x, y, z in (
+                np.rint(1000 * (volume.affine @ (column, row, place, 1))[:3])
+                for place, row, column in np.argwhere(segment.mask)
+            )
+        }
+
+
+def read_nrrd(path: Path) -> set[tuple[int, int, int]]:
+    """Return where the voxels of a raw or gzipped NRRD file are, in micrometres, LPS+."""
+    head, _, body = path.read_bytes().partition(b"\n\n")
+    fields = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
+    if fields["encoding"] == "gzip":
+        body = gzip.decompress(body)
+    sizes = [int(size) for size in fields["sizes"].split()]
+    assert fields["space"] == "left-posterior-superior"
+    vectors = [
+        np.array([float(part) for part in vector.strip("()").split(",")])
+        for vector in (*fields["space directions"].split(), fields["space origin"])
+    ]
+    dtype = {"unsigned char": np.uint8, "short": np.int16, "unsigned short": np.uint16}
+    voxels = np.frombuffer(body, dtype[fields["type"]]).reshape(sizes[::-1])
+    return {
+        (int(x), int(y), int(z))
+        for x, y, z in (
+            np.rint(1000 * (i * vectors[0] + j * vectors[1] + k * vectors[2] + vectors[3]))
+            for k, j, i in np.argwhere(voxels)
+        )
+    }
+
+
+def test_pydicom_reads_a_study_that_all_results_share(scans: Path, tmp_path: Path) -> None:
+    paths = sorted((scans / "brain_mr").glob("*.dcm"))
+    source = Source({"mr": paths}, {"mr": read_volume(paths)})
+    study = pydicom.dcmread(paths[0], stop_before_pixels=True).StudyInstanceUID
+    for result in encode(threshold(source), source, algorithm()):
+        assert pydicom.dcmread(io.BytesIO(result.content)).StudyInstanceUID == study

@@ -1,0 +1,354 @@
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom import Dataset
+
+from medaet.errors import ProofError
+from medaet.plugin.findings import Findings
+from medaet.results.objects import Encoded, encode
+from medaet.results.proof import Expectation, prove_segmentation
+from medaet.results.proof_of_report import prove_report
+from medaet.results.source import Source
+from medaet.results.sr import comments
+from medaet.testing.phantom import write_series
+from medaet.testing.run import algorithm, source_of, two_boxes
+
+SHAPE = (8, 16, 16)
+SPACING_MM = (2.5, 0.75, 0.5)
+AXIAL = (1, 0, 0, 0, 1, 0)
+COS, SIN = 0.9659258, 0.258819
+ORIENTATIONS = {
+    "axial": AXIAL,
+    "axial, feet first": (-1, 0, 0, 0, 1, 0),
+    "axial, prone": (-1, 0, 0, 0, -1, 0),
+    "coronal": (1, 0, 0, 0, 0, -1),
+    "sagittal": (0, 1, 0, 0, 0, -1),
+    "oblique": (COS, SIN, 0, 0, 0, -1),
+    "doubly oblique": (COS, SIN, 0, -SIN * COS, COS * COS, SIN),
+}
+
+
+class Case:
+    """A phantom series, findings on it, and the results."""
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        settings: dict[str, object] = {"shape": SHAPE, "spacing_mm": SPACING_MM, "seed": 1}
+        self.paths = write_series(folder, **{**settings, **options})  # type: ignore[arg-type]
+        self.source: Source = source_of(self.paths)
+        self.volume = self.source.volumes["ct"]
+        self.findings: Findings = two_boxes(self.volume).resolved({"ct": self.volume})
+        self.results: list[Encoded] = encode(self.findings, self.source, algorithm())
+        self.expected = Expectation(self.findings.segments, self.volume, self.paths)
+
+    def segmentation(self, change: Callable[[Dataset], None]) -> bytes:
+        return changed(self.results[0].content, change)
+
+    def prove_report(
+        self, change: Callable[[Dataset], None], findings: Findings | None = None
+    ) -> dict[str, object]:
+        return prove_report(
+            changed(self.results[1].content, change),
+            findings or self.findings,
+            sources=[self.expected],
+            segmentations=[self.results[0].content],
+            sentences=comments(self.findings, algorithm()),
+        )
+
+
+def changed(content: bytes, change: Callable[[Dataset], None]) -> bytes:
+    dataset = pydicom.dcmread(io.BytesIO(content))
+    change(dataset)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def frames(dataset: Dataset) -> np.ndarray:
+    shape = (int(dataset.NumberOfFrames), dataset.Rows, dataset.Columns)
+    bits = np.unpackbits(np.frombuffer(dataset.PixelData, np.uint8), bitorder="little")
+    return bits[: np.prod(shape)].reshape(shape)
+
+
+def set_frames(dataset: Dataset, pixels: np.ndarray) -> None:
+    packed = np.packbits(pixels.ravel(), bitorder="little").tobytes()
+    dataset.PixelData = packed + b"\0" * (len(packed) % 2)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path / "series")
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS.values(), ids=ORIENTATIONS.keys())
+def test_proof_holds_in_every_orientation(tmp_path: Path, orientation: tuple[float, ...]) -> None:
+    case = Case(tmp_path / "series", orientation=orientation, origin=(-31.5, 12.25, 700.125))
+    assert case.results[0].proof == {
+        "segments": 2,
+        "frames": 5,
+        "voxels_compared": 2 * 8 * 16 * 16,
+        "centroid_distance_mm": pytest.approx(0, abs=1e-3),
+    }
+
+
+def test_proof_holds_when_frames_do_not_fill_whole_bytes(tmp_path: Path) -> None:
+    case = Case(tmp_path / "series", shape=(9, 17, 19))
+    assert case.results[0].proof["frames"] == 5
+
+
+def test_proof_catches_mirrored_rows(case: Case) -> None:
+    content = case.segmentation(lambda dataset: set_frames(dataset, frames(dataset)[:, ::-1]))
+    with pytest.raises(ProofError, match=r"'Left box' is not where the analysis put it: .* 60 are"):
+        prove_segmentation(content, case.expected)
+
+
+def test_proof_catches_mirrored_columns(case: Case) -> None:
+    content = case.segmentation(lambda dataset: set_frames(dataset, frames(dataset)[..., ::-1]))
+    with pytest.raises(ProofError, match="not where the analysis put it"):
+        prove_segmentation(content, case.expected)
+
+
+def test_proof_catches_one_voxel(case: Case) -> None:
+    def flip(dataset: Dataset) -> None:
+        pixels = frames(dataset).copy()
+        pixels[4, 15, 15] = 1
+        set_frames(dataset, pixels)
+
+    with pytest.raises(ProofError, match=r"'Right box'.*: 0 voxels are missing and 1 are too many"):
+        prove_segmentation(case.segmentation(flip), case.expected)
+
+
+def test_proof_catches_frames_shifted_by_one_slice(case: Case) -> None:
+    def shift(dataset: Dataset) -> None:
+        for item in dataset.PerFrameFunctionalGroupsSequence:
+            x, y, z = item.PlanePositionSequence[0].ImagePositionPatient
+            item.PlanePositionSequence[0].ImagePositionPatient = [x, y, float(z) + 2.5]
+
+    with pytest.raises(ProofError, match="another source image"):
+        prove_segmentation(case.segmentation(shift), case.expected)
+
+
+def test_proof_catches_frames_shifted_by_one_slice_with_their_references(case: Case) -> None:
+    uids = case.volume.sop_instance_uids
+
+    def shift(dataset: Dataset) -> None:
+        for item in dataset.PerFrameFunctionalGroupsSequence:
+            x, y, z = item.PlanePositionSequence[0].ImagePositionPatient
+            item.PlanePositionSequence[0].ImagePositionPatient = [x, y, float(z) + 2.5]
+            image = item.DerivationImageSequence[0].SourceImageSequence[0]
+            place = uids.index(image.ReferencedSOPInstanceUID)
+            image.ReferencedSOPInstanceUID = uids[place + 1]
+
+    with pytest.raises(
+        ProofError, match=r"'Left box'.*: 20 voxels are missing and 20 are too many"
+    ):
+        prove_segmentation(case.segmentation(shift), case.expected)
+
+
+def test_proof_catches_frames_beside_their_source_image(case: Case) -> None:
+    def nudge(dataset: Dataset) -> None:
+        place = dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+        x, y, z = place.ImagePositionPatient
+        place.ImagePositionPatient = [x, y, float(z) + 0.01]
+
+    with pytest.raises(ProofError, match=r"frame 1 lies 0\.0100 mm away from its source image"):
+        prove_segmentation(case.segmentation(nudge), case.expected)
+
+
+def test_proof_catches_swapped_segments(case: Case) -> None:
+    def swap(dataset: Dataset) -> None:
+        for item in dataset.PerFrameFunctionalGroupsSequence:
+            identification = item.SegmentIdentificationSequence[0]
+            identification.ReferencedSegmentNumber = 3 - identification.ReferencedSegmentNumber
+
+    with pytest.raises(
+        ProofError, match=r"'Left box'.*: 60 voxels are missing and 36 are too many"
+    ):
+        prove_segmentation(case.segmentation(swap), case.expected)
+
+
+def test_proof_catches_swapped_labels(case: Case) -> None:
+    def swap(dataset: Dataset) -> None:
+        first, second = dataset.SegmentSequence
+        first.SegmentLabel, second.SegmentLabel = second.SegmentLabel, first.SegmentLabel
+
+    with pytest.raises(ProofError, match="numbered and named"):
+        prove_segmentation(case.segmentation(swap), case.expected)
+
+
+@pytest.mark.parametrize("spacing", [[0.5, 0.75], [0.75, 0.51], [1.5, 1.0]])
+def test_proof_catches_another_pixel_spacing(case: Case, spacing: list[float]) -> None:
+    def stretch(dataset: Dataset) -> None:
+        measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.PixelSpacing = spacing
+
+    with pytest.raises(ProofError):
+        prove_segmentation(case.segmentation(stretch), case.expected)
+
+
+def test_proof_catches_another_slice_spacing(case: Case) -> None:
+    def stretch(dataset: Dataset) -> None:
+        measures = dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+        measures.SpacingBetweenSlices = 2.0
+
+    with pytest.raises(ProofError, match=r"voxels of 0\.000750 ml, its source has .* 0\.000938 ml"):
+        prove_segmentation(case.segmentation(stretch), case.expected)
+
+
+def test_proof_catches_another_orientation(case: Case) -> None:
+    def turn(dataset: Dataset) -> None:
+        shared = dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+        shared.ImageOrientationPatient = [-1, 0, 0, 0, 1, 0]
+
+    with pytest.raises(ProofError, match="reaches out of the source"):
+        prove_segmentation(case.segmentation(turn), case.expected)
+
+
+@pytest.mark.parametrize("keyword", ["PatientID", "PatientName", "StudyInstanceUID"])
+def test_proof_catches_another_patient_without_naming_them(case: Case, keyword: str) -> None:
+    content = case.segmentation(lambda dataset: setattr(dataset, keyword, "1.2.3"))
+    with pytest.raises(ProofError, match=f": {keyword} differ$"):
+        prove_segmentation(content, case.expected)
+
+
+def test_proof_catches_another_frame_of_reference(case: Case) -> None:
+    content = case.segmentation(lambda dataset: setattr(dataset, "FrameOfReferenceUID", "1.2"))
+    with pytest.raises(ProofError, match="another Frame of Reference UID"):
+        prove_segmentation(content, case.expected)
+
+
+def test_proof_catches_references_to_other_series(case: Case) -> None:
+    def stray(dataset: Dataset) -> None:
+        dataset.ReferencedSeriesSequence[0].SeriesInstanceUID = "1.2.3"
+
+    with pytest.raises(ProofError, match="another series than its source"):
+        prove_segmentation(case.segmentation(stray), case.expected)
+
+
+def test_proof_catches_references_to_other_instances(case: Case) -> None:
+    def stray(dataset: Dataset) -> None:
+        series = dataset.ReferencedSeriesSequence[0]
+        series.ReferencedInstanceSequence[0].ReferencedSOPInstanceUID = "1.2.3"
+
+    with pytest.raises(ProofError, match="1 SOP instances that are not in its source"):
+        prove_segmentation(case.segmentation(stray), case.expected)
+
+
+def test_proof_catches_missing_pixels(case: Case) -> None:
+    def cut(dataset: Dataset) -> None:
+        dataset.PixelData = dataset.PixelData[:100]
+
+    with pytest.raises(ProofError, match="fewer pixels"):
+        prove_segmentation(case.segmentation(cut), case.expected)
+
+
+def test_proof_refuses_bytes_that_are_no_dicom(case: Case) -> None:
+    with pytest.raises(ProofError, match="cannot be read back"):
+        prove_segmentation(b"nothing", case.expected)
+
+
+def test_proof_refuses_a_segmentation_without_references(case: Case) -> None:
+    content = case.segmentation(lambda dataset: delattr(dataset, "ReferencedSeriesSequence"))
+    with pytest.raises(ProofError, match="malformed"):
+        prove_segmentation(content, case.expected)
+
+
+def untouched(dataset: Dataset) -> None:
+    """Change nothing."""
+
+
+def group(dataset: Dataset, index: int) -> Dataset:
+    container: Dataset = next(
+        item
+        for item in dataset.ContentSequence
+        if item.ConceptNameCodeSequence[0].CodeValue == "126010"
+    ).ContentSequence[index]
+    return container
+
+
+def child(item: Dataset, code: str) -> Dataset:
+    found: Dataset = next(
+        each for each in item.ContentSequence if each.ConceptNameCodeSequence[0].CodeValue == code
+    )
+    return found
+
+
+def test_proof_of_a_report_counts_what_it_compared(case: Case) -> None:
+    assert case.prove_report(untouched) == {
+        "groups": 2,
+        "measurements": 2,
+        "segment_references": 2,
+        "images": 8,
+    }
+
+
+def test_proof_of_a_report_catches_another_value(case: Case) -> None:
+    left, right = case.findings.measurements
+    altered = Findings(
+        segments=case.findings.segments,
+        measurements=[replace(left, value=0.0563), right],
+    )
+    with pytest.raises(ProofError, match="measurements of 'Left box'"):
+        case.prove_report(untouched, altered)
+
+
+def test_proof_of_a_report_catches_another_unit(case: Case) -> None:
+    def swap(dataset: Dataset) -> None:
+        volume = child(group(dataset, 1), "118565006").MeasuredValueSequence[0]
+        volume.MeasurementUnitsCodeSequence[0].CodeValue = "mm3"
+
+    with pytest.raises(ProofError, match="measurements of 'Right box'"):
+        case.prove_report(swap)
+
+
+def test_proof_of_a_report_catches_a_reference_to_another_segment(case: Case) -> None:
+    def swap(dataset: Dataset) -> None:
+        target = child(group(dataset, 0), "121191").ReferencedSOPSequence[0]
+        target.ReferencedSegmentNumber = 2
+
+    with pytest.raises(ProofError, match="'Left box' refers to another segment"):
+        case.prove_report(swap)
+
+
+def test_proof_of_a_report_catches_a_missing_group(case: Case) -> None:
+    def drop(dataset: Dataset) -> None:
+        for item in dataset.ContentSequence:
+            if item.ConceptNameCodeSequence[0].CodeValue == "126010":
+                del item.ContentSequence[1]
+
+    with pytest.raises(ProofError, match="1 measurement groups for 2 segments"):
+        case.prove_report(drop)
+
+
+def test_proof_of_a_report_catches_missing_evidence(case: Case) -> None:
+    def drop(dataset: Dataset) -> None:
+        study = dataset.CurrentRequestedProcedureEvidenceSequence[0]
+        del study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+
+    with pytest.raises(ProofError, match="lacks 1 instances"):
+        case.prove_report(drop)
+
+
+def test_proof_of_a_report_catches_a_missing_sentence(case: Case) -> None:
+    def drop(dataset: Dataset) -> None:
+        del dataset.ContentSequence[-1]
+
+    with pytest.raises(ProofError, match="0 comments are not the 2 expected"):
+        case.prove_report(drop)
+
+
+def test_proof_of_a_report_catches_another_patient(case: Case) -> None:
+    with pytest.raises(ProofError, match="PatientID differ"):
+        case.prove_report(lambda dataset: setattr(dataset, "PatientID", "someone"))
+
+
+def test_proof_of_a_report_catches_another_template(case: Case) -> None:
+    def rename(dataset: Dataset) -> None:
+        dataset.ContentTemplateSequence[0].TemplateIdentifier = "2000"
+
+    with pytest.raises(ProofError, match="expected 1500"):
+        case.prove_report(rename)

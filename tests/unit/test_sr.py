@@ -1,0 +1,168 @@
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom import Dataset
+
+from medaet.dicom.codes import LUNG, MORPHOLOGIC_ABNORMALITY, PERCENT, Code
+from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.results.objects import encode
+from medaet.testing.phantom import write_series
+from medaet.testing.run import algorithm, source_of, two_boxes
+
+TUMOUR = Code("108369006", "SCT", "Neoplasm")
+INDEX = Code("S100", "99TEST", "Index")
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    return write_series(tmp_path / "ct", shape=(8, 16, 16), spacing_mm=(2.0, 1.0, 1.0), seed=1)
+
+
+def documents(paths: list[Path], findings: Findings | None = None) -> list[Dataset]:
+    source = source_of(paths)
+    found = findings or two_boxes(source.volumes["ct"])
+    results = encode(found, source, algorithm())
+    return [pydicom.dcmread(io.BytesIO(result.content)) for result in results]
+
+
+def walk(item: Dataset) -> Iterator[Dataset]:
+    for child in item.get("ContentSequence", []):
+        yield child
+        yield from walk(child)
+
+
+def named(item: Dataset, code: str) -> list[Dataset]:
+    return [each for each in walk(item) if each.ConceptNameCodeSequence[0].CodeValue == code]
+
+
+def numbers(item: Dataset) -> list[tuple[float, str]]:
+    measured = [
+        each.MeasuredValueSequence[0] for each in item.ContentSequence if each.ValueType == "NUM"
+    ]
+    return [
+        (float(each.NumericValue), each.MeasurementUnitsCodeSequence[0].CodeValue)
+        for each in measured
+    ]
+
+
+def test_report_is_a_comprehensive_3d_sr_after_template_1500(paths: list[Path]) -> None:
+    report = documents(paths)[-1]
+    assert report.SOPClassUID == "1.2.840.10008.5.1.4.1.1.88.34"
+    assert report.ConceptNameCodeSequence[0].CodeValue == "126000"
+    template = report.ContentTemplateSequence[0]
+    assert (template.MappingResource, template.TemplateIdentifier) == ("DCMR", "1500")
+
+
+def test_report_is_complete_and_unverified(paths: list[Path]) -> None:
+    report = documents(paths)[-1]
+    assert (report.CompletionFlag, report.VerificationFlag) == ("COMPLETE", "UNVERIFIED")
+
+
+def test_report_holds_volumes_in_ml(paths: list[Path]) -> None:
+    groups = named(documents(paths)[-1], "125007")
+    # 60 and 36 voxels of 2 x 1 x 1 mm
+    assert [numbers(group) for group in groups] == [[(0.12, "ml")], [(0.072, "ml")]]
+
+
+def test_report_ties_each_group_to_its_segment(paths: list[Path]) -> None:
+    segmentation, report = documents(paths)
+    for group, segment in zip(named(report, "125007"), segmentation.SegmentSequence, strict=True):
+        assert group.ContentTemplateSequence[0].TemplateIdentifier == "1411"
+        target = named(group, "121191")[0].ReferencedSOPSequence[0]
+        assert target.ReferencedSOPInstanceUID == segmentation.SOPInstanceUID
+        assert target.ReferencedSegmentNumber == segment.SegmentNumber
+        assert named(group, "112039")[0].TextValue == segment.TrackingID
+        assert segment.TrackingUID == named(group, "112040")[0].UID
+
+
+def test_report_puts_the_tracking_uid_before_every_other_uid(paths: list[Path]) -> None:
+    for group in named(documents(paths)[-1], "125007"):
+        uids = [item for item in group.ContentSequence if item.ValueType == "UIDREF"]
+        assert uids[0].ConceptNameCodeSequence[0].CodeValue == "112040"
+
+
+def test_report_gives_the_finding_site_as_a_concept_modifier_with_laterality(
+    paths: list[Path],
+) -> None:
+    site = named(documents(paths)[-1], "363698007")[0]
+    assert site.RelationshipType == "HAS CONCEPT MOD"
+    assert site.ConceptCodeSequence[0].CodeValue == "39607008"
+    assert site.ContentSequence[0].ConceptCodeSequence[0].CodeValue == "7771000"
+
+
+def test_report_lists_the_images_and_the_segmentation_as_evidence(paths: list[Path]) -> None:
+    segmentation, report = documents(paths)
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    found = {
+        item.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+    images = {pydicom.dcmread(path).SOPInstanceUID for path in paths}
+    assert found == images | {segmentation.SOPInstanceUID}
+
+
+def test_report_has_an_image_library_of_the_source_series(paths: list[Path]) -> None:
+    library = named(documents(paths)[-1], "111028")[0]
+    images = [item for item in walk(library) if item.ValueType == "IMAGE"]
+    assert len(images) == 8
+    assert named(library, "126200")
+
+
+def test_report_names_its_device_procedure_and_algorithm(paths: list[Path]) -> None:
+    report = documents(paths)[-1]
+    assert named(report, "121005")[0].ConceptCodeSequence[0].CodeValue == "121007"
+    assert named(report, "121014")[0].TextValue == "MedAET"
+    assert named(report, "121058")[0].ConceptCodeSequence[0].CodeValue == "25045-6"
+    assert named(report, "111001")[0].TextValue == "phantom-test"
+    assert [item.TextValue for item in named(report, "111002")][:4] == [
+        f"weights sha256: {'ab' * 32}",
+        'settings: {"threshold": 0.5}',
+        "device: cpu",
+        "seconds: 1.2",
+    ]
+
+
+def test_report_holds_the_warning_the_intended_use_and_the_remarks(paths: list[Path]) -> None:
+    findings = two_boxes(source_of(paths).volumes["ct"])
+    with_remark = Findings(segments=findings.segments, remarks=["Slices are thick."])
+    comments = named(documents(paths, with_remark)[-1], "121106")
+    assert [item.TextValue for item in comments] == [
+        "Results are not for diagnostic use.",
+        "Tests.",
+        "Slices are thick.",
+    ]
+
+
+def test_report_groups_what_was_measured_on_the_whole_series(paths: list[Path]) -> None:
+    findings = Findings(measurements=[Measurement(INDEX, 12.5, PERCENT)])
+    (report,) = documents(paths, findings)
+    (group,) = named(report, "125007")
+    assert numbers(group) == [(12.5, "%")]
+    assert named(group, "112039")[0].TextValue == "Phantom segmentation"
+
+
+def test_report_says_not_detected_of_an_empty_segment(paths: list[Path]) -> None:
+    empty = Segment(
+        "Tumour",
+        np.zeros((8, 16, 16), bool),
+        TUMOUR,
+        category=MORPHOLOGIC_ABNORMALITY,
+        anatomic_region=LUNG,
+    )
+    findings = Findings(segments=[empty], measurements=[Measurement.volume(of="Tumour")])
+    (report,) = documents(paths, findings)
+    (group,) = named(report, "125007")
+    assert named(group, TUMOUR.value)[0].ConceptCodeSequence[0].CodeValue == "260415000"
+    assert numbers(group) == [(0.0, "ml")]
+    assert "Tumour: not detected." in [item.TextValue for item in named(report, "121106")]
+
+
+def test_report_says_no_finding_when_there_is_none(paths: list[Path]) -> None:
+    (report,) = documents(paths, Findings())
+    assert named(report, "121071")[0].ConceptCodeSequence[0].CodeValue == "260415000"
+    assert "No finding." in [item.TextValue for item in named(report, "121106")]
