@@ -1,5 +1,6 @@
 """The header of one instance, and the refusal of everything that is not one."""
 
+import contextlib
 from io import BytesIO
 from pathlib import Path
 
@@ -66,10 +67,8 @@ def test_read_header_gives_a_header_or_an_instance_error_for_any_byte(
 ) -> None:
     damaged = bytearray(CT)
     damaged[position] = value
-    try:
+    with contextlib.suppress(InstanceError):
         assert read_header(bytes(damaged)).sop_instance_uid
-    except InstanceError as error:
-        assert str(error)
 
 
 def test_facts_splits_the_image_type() -> None:
