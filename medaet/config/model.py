@@ -3,10 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 AETitle = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$")
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
 ]
 """An AE title: 1 to 16 printable ASCII characters without a backslash (PS3.5 §6.2, VR AE)."""
 
@@ -160,7 +168,9 @@ class Config(Section):
         if not url.startswith(prefix) or url == f"{prefix}:memory:":
             return url
         path = Path(url.removeprefix(prefix))
-        return prefix + str(path if path.is_absolute() else self.spool.path.absolute().parent / path)
+        return prefix + str(
+            path if path.is_absolute() else self.spool.path.absolute().parent / path
+        )
 
     def peer(self, name: str) -> Peer | None:
         """Find a peer by its name."""

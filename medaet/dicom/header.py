@@ -70,7 +70,7 @@ def read_header(content: bytes | Path) -> InstanceHeader:
         raise InstanceError(
             f"the instance cannot be read: {error.strerror or 'no reason'}"
         ) from error
-    except Exception as error:  # noqa: BLE001 -- whatever pydicom raises on hostile bytes, they are no instance
+    except Exception as error:  # whatever pydicom raises on hostile bytes, they are no instance
         raise InstanceError(
             f"the bytes cannot be read as a DICOM instance ({type(error).__name__}); "
             "the sender should send it again"
