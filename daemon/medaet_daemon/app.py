@@ -1,0 +1,228 @@
+"""The composition root: the only file that builds databases, stores, queues and stages from the configuration."""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from medaet.clock import SystemClock
+from medaet.config.model import Config
+from medaet.errors import ConfigError, SchemaError
+from medaet.plugin.registry import discover
+from medaet.queue.deliveries import DeliveryQueue
+from medaet.queue.jobs import JobQueue
+from medaet.store import migrate
+from medaet.store.engine import Database
+from medaet.store.files import Spool
+from medaet.store.studies import StudyStore
+from medaet_daemon import receive, stage
+from medaet_daemon.analyse import Analyse
+from medaet_daemon.assemble import Assemble
+from medaet_daemon.deliver import Deliver
+from medaet_daemon.dispatch import Dispatch, check_routes
+from medaet_daemon.encode import Encode
+from medaet_daemon.prune import Prune
+from medaet_daemon.rescue import Rescue
+from medaet_daemon.supervise import Role, Supervisor
+
+log = structlog.get_logger()
+
+PR_SET_PDEATHSIG = 1
+SECONDS_PER_DAY = 86_400
+
+
+def run(
+    config: Config, role: str, device: str | None, pulse_fd: int | None, path: Path | None
+) -> int:
+    """Be the supervisor, or one of its processes.
+
+    Args:
+        config: The whole configuration.
+        role: "all", "receive", "pipeline" or "worker".
+        device: The one device of a worker; None for all that the configuration names.
+        pulse_fd: The supervisor's pipe; None for a process that has no supervisor.
+        path: Where the configuration came from, handed on to the processes.
+
+    Returns:
+        The exit status.
+    """
+    if pulse_fd is None and (role == "all" or (role == "worker" and device is None)):
+        return _supervise(config, role, path)
+    if pulse_fd is not None:
+        _die_with_parent(signal.SIGTERM if role == "receive" else signal.SIGKILL)
+    pulse = Pulse(pulse_fd)
+    name = f"{role}-{device}" if device else role
+    with _only_one(config, name):
+        if role == "receive":
+            receive.main_loop(config, ready=pulse.start)
+        elif role == "pipeline":
+            _run_stages(_pipeline(config), pulse)
+        else:
+            _run_stages([_worker(config, device or "cpu")], pulse)
+    return 0
+
+
+class Pulse:
+    """Tells the supervisor that this process is ready, and then that it is alive."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def start(self) -> None:
+        """Beat once now, and then every second from a thread."""
+        if self._descriptor is not None:
+            threading.Thread(target=self._beat, name="pulse", daemon=True).start()
+
+    def _beat(self) -> None:
+        waiting = threading.Event()
+        while True:
+            try:
+                os.write(int(self._descriptor or 0), b".")
+            except OSError:  # the supervisor is gone, and this process is about to follow it
+                return
+            waiting.wait(1)
+
+
+def _supervise(config: Config, role: str, path: Path | None) -> int:
+    """Check what can be checked before anything starts, then run every role."""
+    registry = discover()
+    for refused in registry.refused:
+        log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
+    check_routes(config, registry)
+    _prepare(config)
+    devices = _devices(config)
+    common = ("--config", str(path)) if path else ()
+    roles = [
+        Role(f"worker {device}", ("--role", "worker", "--device", device, *common))
+        for device in devices
+    ]
+    if role == "all":
+        roles = [
+            Role("receive", ("--role", "receive", *common)),
+            Role("pipeline", ("--role", "pipeline", *common)),
+            *roles,
+        ]
+    return Supervisor(roles).run()
+
+
+def _prepare(config: Config) -> None:
+    """Recover the spool, and bring an empty database to the newest schema; an older one is left to a person."""
+    config.spool.path.mkdir(parents=True, exist_ok=True, mode=0o750)
+    Spool(config.spool.path).recover()
+    current, head = migrate.current(config.database_url), migrate.head()
+    if current is None:
+        migrate.upgrade(config.database_url)
+        log.info("database.upgraded", revision=head)
+    elif current != head:
+        raise SchemaError(
+            f"the database is at revision {current}, this version needs {head}; "
+            "stop the daemon, run `medaet db backup FILE` and `medaet db upgrade`"
+        )
+
+
+def _pipeline(config: Config) -> list[stage.Stage]:
+    """Build the stages that need neither the listener nor a device."""
+    clock = SystemClock()
+    database, spool, jobs = _tables(config)
+    deliveries = DeliveryQueue(database, clock)
+    registry = discover()
+    studies = StudyStore(database, clock)
+    keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
+    return [
+        Assemble(studies, config.series, clock),
+        Dispatch(database, jobs, registry, config, clock),
+        Encode(database, spool, jobs, registry, clock),
+        Deliver(database, spool, deliveries, config, clock),
+        Rescue(jobs, deliveries),
+        Prune(database, spool, keep, clock),
+    ]
+
+
+def _worker(config: Config, device: str) -> stage.Stage:
+    database, spool, jobs = _tables(config)
+    return Analyse(database, spool, jobs, discover(), config.worker, device, SystemClock())
+
+
+def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
+    durable = config.listener.durability == "power-loss"
+    database = Database(config.database_url, durable=durable)
+    spool = Spool(
+        config.spool.path, minimum_free_bytes=config.spool.minimum_free_bytes, durable=durable
+    )
+    jobs = JobQueue(database, SystemClock(), maximum_attempts=config.worker.maximum_attempts)
+    return database, spool, jobs
+
+
+def _run_stages(stages: Sequence[stage.Stage], pulse: Pulse) -> None:
+    """Run each stage in a thread until SIGTERM, then let the steps in progress end."""
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    threads = [
+        threading.Thread(target=stage.run, args=(one, stopping), name=one.name) for one in stages
+    ]
+    for thread in threads:
+        thread.start()
+    pulse.start()
+    for thread in threads:
+        thread.join()
+    for one in stages:
+        close = getattr(one, "close", None)
+        if close is not None:
+            close()
+
+
+def _devices(config: Config) -> list[str]:
+    """Name the devices to work on; asked in a process of its own, since only that one may load torch."""
+    wanted = config.worker.devices
+    if wanted != "auto":
+        return [wanted] if isinstance(wanted, str) else list(wanted)
+    script = "from medaet.compute.device import devices; print(*devices('auto'))"
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    if found.returncode:
+        raise ConfigError(
+            "worker.devices: torch cannot be used on this host; install medaet[torch] "
+            f"({(found.stderr.strip().splitlines() or ['no message'])[-1]})"
+        )
+    return [name for name in found.stdout.split() if name not in config.worker.training_devices]
+
+
+def _die_with_parent(number: signal.Signals) -> None:
+    """Ask the kernel for a signal when the supervisor dies, so that no process outlives it."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+@contextlib.contextmanager
+def _only_one(config: Config, name: str) -> Iterator[None]:
+    """Hold a lock file for this role, so that two daemons cannot share one spool unawares.
+
+    Raises:
+        ConfigError: another process holds it.
+    """
+    config.spool.path.mkdir(parents=True, exist_ok=True, mode=0o750)
+    safe = "".join(letter if letter.isalnum() else "-" for letter in name)
+    with (config.spool.path / f".{safe}.lock").open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigError(
+                f"spool.path: another {name} process works on {config.spool.path} "
+                f"on {socket.gethostname()}; stop it, or give this one a spool of its own"
+            ) from error
+        yield

@@ -1,0 +1,278 @@
+"""Match closed series to analyses and routes; enqueue one job per match, and write down why or why not."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from medaet.clock import Clock
+from medaet.config.model import Config, Route, When
+from medaet.dicom.header import facts
+from medaet.dicom.identity import SeriesFacts
+from medaet.errors import ConfigError
+from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.plugin.registry import Registry
+from medaet.queue.jobs import JobQueue, NewJob
+from medaet.store import events
+from medaet.store.engine import Database
+from medaet.store.tables import InstanceRow, Priority, SeriesRow, SeriesState
+
+log = structlog.get_logger()
+
+POLL = timedelta(milliseconds=250)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A series that may take a role: its row and what selectors ask of it."""
+
+    row: SeriesRow
+    facts: SeriesFacts
+
+
+class Dispatch:
+    """The stage that turns closed series into jobs."""
+
+    name = "dispatch"
+
+    def __init__(
+        self, database: Database, jobs: JobQueue, registry: Registry, config: Config, clock: Clock
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._registry = registry
+        self._config = config
+        self._clock = clock
+
+    def step(self) -> timedelta:
+        """Dispatch the series that closed first, in one transaction."""
+        oldest = (
+            select(SeriesRow)
+            .where(SeriesRow.state == SeriesState.CLOSED)
+            .order_by(SeriesRow.closed_at, SeriesRow.id)
+            .limit(1)
+        )
+        with self._database.read() as session:
+            if session.scalars(oldest).one_or_none() is None:
+                return POLL
+        with self._database.write() as session:
+            series = session.scalars(oldest.with_for_update(skip_locked=True)).one_or_none()
+            if series is None:
+                return POLL
+            series.state = SeriesState.DISPATCHED
+            session.flush()
+            enqueued = self._dispatch(session, series)
+        log.info(
+            "series.dispatched", series_id=series.id, generation=series.generation, jobs=enqueued
+        )
+        return timedelta(0)
+
+    def _dispatch(self, session: Session, series: SeriesRow) -> int:
+        complete = _candidates(session, series.study_id)
+        trigger = next(one for one in complete if one.row.id == series.id)
+        return sum(
+            self._try(session, analysis, trigger, complete)
+            for _, analysis in sorted(self._registry.analyses.items())
+        )
+
+    def _try(
+        self,
+        session: Session,
+        analysis: type[Analysis],
+        trigger: Candidate,
+        complete: Sequence[Candidate],
+    ) -> bool:
+        """Enqueue a job of one analysis if the series fits; record the reason either way."""
+        note = partial(
+            events.record,
+            session,
+            study_id=trigger.row.study_id,
+            at=self._clock.now(),
+            series_id=trigger.row.id,
+            analysis=analysis.name,
+        )
+        failed = {
+            role: [str(check) for check in selector.checks(trigger.facts) if not check.passed]
+            for role, selector in analysis.inputs.items()
+        }
+        if all(failed.values()):
+            for role, sentences in failed.items():
+                note(name="analysis.unmatched", role=role, failed=sentences)
+            return False
+        routes = [route for route in self._config.routes if _applies(route, analysis.name, trigger)]
+        if not routes:
+            note(name="analysis.unrouted")
+            return False
+        inputs = _assigned(analysis, trigger, complete)
+        missing = [role for role in analysis.inputs if role not in inputs]
+        if missing:
+            note(name="analysis.waiting", roles=missing)
+            return False
+        return self._enqueue(session, analysis, inputs, routes)
+
+    def _enqueue(
+        self,
+        session: Session,
+        analysis: type[Analysis],
+        inputs: Mapping[str, Candidate],
+        routes: Sequence[Route],
+    ) -> bool:
+        series = next(iter(inputs.values())).row
+        settings = dict(self._config.plugins.get(analysis.name, {}))
+        weights = weights_sha256(analysis)
+        stat = any(route.priority == "stat" for route in routes)
+        job_id = self._jobs.enqueue(
+            session,
+            NewJob(
+                key=_key(session, analysis, weights, settings, inputs),
+                study_id=series.study_id,
+                analysis=analysis.name,
+                analysis_version=analysis.version,
+                weights_sha256=weights,
+                settings=settings,
+                send_to=self._recipients(routes, series),
+                priority=Priority.STAT if stat else Priority.ROUTINE,
+                inputs={role: (one.row.id, one.row.generation) for role, one in inputs.items()},
+            ),
+        )
+        events.record(
+            session,
+            study_id=series.study_id,
+            name="analysis.matched",
+            at=self._clock.now(),
+            series_id=series.id,
+            analysis=analysis.name,
+            job=job_id,
+        )
+        return job_id is not None
+
+    def _recipients(self, routes: Sequence[Route], series: SeriesRow) -> list[str]:
+        """Name the peers of all routes, each once; "sender" is the peer the series came from."""
+        names: list[str] = []
+        for name in (name for route in routes for name in route.send_to):
+            found = name
+            if name == "sender":
+                sender = self._config.peer_by_ae_title(series.calling_ae_title)
+                if sender is None:
+                    log.warning(
+                        "sender.unknown",
+                        calling_ae_title=series.calling_ae_title,
+                        remedy="add a [[peers]] table with this ae_title",
+                    )
+                    continue
+                found = sender.name
+            if found not in names:
+                names.append(found)
+        return names
+
+
+def check_routes(config: Config, registry: Registry) -> None:
+    """Refuse routes to analyses that are not installed, and settings that no analysis takes.
+
+    Raises:
+        ConfigError: with one line for each mistake.
+    """
+    known = ", ".join(sorted(registry.analyses)) or "none"
+    wrong = [
+        f"routes.{number}.analyses: {name!r} is not installed; installed are {known}"
+        for number, route in enumerate(config.routes)
+        for name in route.analyses
+        if name not in registry.analyses
+    ]
+    wrong += [
+        f"plugins.{name}: no such analysis is installed; installed are {known}"
+        for name in config.plugins
+        if name not in registry.analyses
+    ]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    for name, settings in config.plugins.items():
+        registry.with_settings(name, settings)
+
+
+def _candidates(session: Session, study_id: int) -> list[Candidate]:
+    """Read the study's complete series, the newest first."""
+    rows = session.scalars(
+        select(SeriesRow)
+        .where(SeriesRow.study_id == study_id, SeriesRow.state != SeriesState.OPEN)
+        .order_by(SeriesRow.closed_at.desc(), SeriesRow.id.desc())
+    ).all()
+    return [Candidate(row, _facts(session, row)) for row in rows]
+
+
+def _facts(session: Session, row: SeriesRow) -> SeriesFacts:
+    counted = session.execute(
+        select(InstanceRow.sop_class_uid, func.count())
+        .where(InstanceRow.series_id == row.id, InstanceRow.replaced_at.is_(None))
+        .group_by(InstanceRow.sop_class_uid)
+        .order_by(InstanceRow.sop_class_uid)
+    ).all()
+    return facts(
+        row.series_instance_uid,
+        row.modality,
+        row.attributes,
+        sop_class_uids=tuple(uid for uid, _ in counted),
+        slices=sum(count for _, count in counted),
+    )
+
+
+def _assigned(
+    analysis: type[Analysis], trigger: Candidate, complete: Sequence[Candidate]
+) -> dict[str, Candidate]:
+    """Give each role a series: the triggering one takes the first role it fits, others the newest fitting one."""
+    inputs: dict[str, Candidate] = {}
+    for role, selector in analysis.inputs.items():
+        taken = {one.row.id for one in inputs.values()}
+        first = [trigger] if trigger.row.id not in taken else []
+        for one in (*first, *complete):
+            if one.row.id not in taken and selector.matches(one.facts):
+                inputs[role] = one
+                break
+    return inputs if trigger in inputs.values() else {}
+
+
+def _applies(route: Route, analysis: str, trigger: Candidate) -> bool:
+    return analysis in route.analyses and _fulfilled(route.when, trigger)
+
+
+def _fulfilled(when: When, series: Candidate) -> bool:
+    found = {
+        "modality": series.facts.modality,
+        "body_part": series.facts.body_part,
+        "called_ae_title": series.row.called_ae_title,
+        "calling_ae_title": series.row.calling_ae_title,
+    }
+    wanted = when.model_dump()
+    return all(
+        not values or found[key].upper() in {value.upper() for value in values}
+        for key, values in wanted.items()
+    )
+
+
+def _key(
+    session: Session,
+    analysis: type[Analysis],
+    weights: str,
+    settings: Mapping[str, object],
+    inputs: Mapping[str, Candidate],
+) -> str:
+    """Summarise the work: the same analysis, weights, settings and input bytes give the same key."""
+    digests = {
+        role: [
+            list(pair)
+            for pair in session.execute(
+                select(InstanceRow.sop_instance_uid, InstanceRow.sha256)
+                .where(InstanceRow.series_id == one.row.id, InstanceRow.replaced_at.is_(None))
+                .order_by(InstanceRow.sop_instance_uid)
+            )
+        ]
+        for role, one in inputs.items()
+    }
+    content = [analysis.name, analysis.version, weights, settings, digests]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
