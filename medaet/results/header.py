@@ -9,6 +9,7 @@ import highdicom
 import structlog
 from pydicom import Dataset
 from pydicom.charset import convert_encodings, default_encoding
+from pydicom.uid import UID
 
 from medaet import __version__
 from medaet.dicom.codes import PROCESSING_EQUIPMENT, Code
@@ -119,7 +120,7 @@ def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm) -> No
     description = series_description(algorithm, what)
     dataset.SeriesDescription = fitting(description, series.first, length=LONG_STRING)
     _sign(dataset, algorithm, series.first, began)
-    dataset.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     dataset.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
 
 

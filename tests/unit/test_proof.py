@@ -8,8 +8,9 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
+from medaet.dicom.codes import LUNG
 from medaet.errors import ProofError
-from medaet.plugin.findings import Findings
+from medaet.plugin.findings import Findings, Segment
 from medaet.results.objects import Encoded, encode
 from medaet.results.proof import Expectation, prove_segmentation
 from medaet.results.proof_of_report import prove_report
@@ -38,7 +39,10 @@ class Case:
 
     def __init__(self, folder: Path, **options: object) -> None:
         settings: dict[str, object] = {"shape": SHAPE, "spacing_mm": SPACING_MM, "seed": 1}
+        moves = options.pop("moves", None)
         self.paths = write_series(folder, **{**settings, **options})  # type: ignore[arg-type]
+        for path, move in zip(self.paths, moves or [], strict=False):  # type: ignore[call-overload]
+            shift(path, move)
         self.source: Source = source_of(self.paths)
         self.volume = self.source.volumes["ct"]
         self.findings: Findings = two_boxes(self.volume).resolved({"ct": self.volume})
@@ -58,6 +62,14 @@ class Case:
             segmentations=[self.results[0].content],
             sentences=comments(self.findings, algorithm()),
         )
+
+
+def shift(path: Path, move: tuple[float, float, float]) -> None:
+    """Move one slice, in mm."""
+    dataset = pydicom.dcmread(path)
+    place = [float(part) + by for part, by in zip(dataset.ImagePositionPatient, move, strict=True)]
+    dataset.ImagePositionPatient = [f"{part:.10g}" for part in place]
+    dataset.save_as(path)
 
 
 def changed(content: bytes, change: Callable[[Dataset], None]) -> bytes:
@@ -93,6 +105,30 @@ def test_proof_holds_in_every_orientation(tmp_path: Path, orientation: tuple[flo
         "voxels_compared": 2 * 8 * 16 * 16,
         "centroid_distance_mm": pytest.approx(0, abs=1e-3),
     }
+
+
+def test_proof_holds_for_a_tilted_gantry(tmp_path: Path) -> None:
+    moves = [(0, 0.6 * number, 0) for number in range(8)]
+    case = Case(tmp_path / "series", moves=moves)
+    assert case.results[0].proof["centroid_distance_mm"] == pytest.approx(0, abs=1e-6)
+    assert case.findings.measurements[0].value == pytest.approx(60 * 2.5 * 0.75 * 0.5 / 1000)
+
+
+def test_proof_holds_for_slices_that_wobble_by_less_than_a_tenth_of_a_millimetre(
+    tmp_path: Path,
+) -> None:
+    moves = [(0, 0, 0.02 * (-1) ** number) for number in range(8)]
+    case = Case(tmp_path / "series", moves=moves)
+    assert case.results[0].proof["centroid_distance_mm"] == pytest.approx(0, abs=1e-6)
+
+
+def test_proof_holds_for_a_single_slice(tmp_path: Path) -> None:
+    paths = write_series(tmp_path / "series", shape=(1, 16, 16), spacing_mm=SPACING_MM, seed=1)
+    source = source_of(paths)
+    mask = np.zeros((1, 16, 16), bool)
+    mask[0, 3:5, 4:9] = True
+    results = encode(Findings(segments=[Segment("Box", mask, LUNG)]), source, algorithm())
+    assert results[0].proof["frames"] == 1
 
 
 def test_proof_holds_when_frames_do_not_fill_whole_bytes(tmp_path: Path) -> None:
