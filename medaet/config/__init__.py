@@ -1,1 +1,1 @@
-"""Configuration: one TOML file, checked as a whole."""
+"""The configuration of MedAET: one TOML file, checked as a whole."""
