@@ -142,7 +142,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
         Assemble(studies, config.series, clock),
         Dispatch(database, jobs, registry, config, clock),
         Encode(database, spool, jobs, registry, clock),
-        Deliver(database, spool, deliveries, config, clock),
+        Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),
     ]

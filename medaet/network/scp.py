@@ -137,7 +137,10 @@ class StorageSCP:
         self._server.server_close()
         self._conversations.wait_for_answers(drain_seconds)
         for association in self._server.active_associations:
-            association.abort(block=False)
+            if association.is_established:
+                association.abort(block=False)
+            else:  # it has not been asked for yet: there is nobody to tell
+                association.dul.socket.close()
         deadline = time.monotonic() + 2
         for association in self._server.active_associations:
             association.join(max(deadline - time.monotonic(), 0))

@@ -22,6 +22,9 @@ from medaet.network.toolkit import application_entity
 RESPONSE_SECONDS = 60.0
 """How long a peer may take to answer, once it has everything."""
 
+RELEASE_SECONDS = 5.0
+"""How long a peer may take to agree that it is over; everything has been answered by then."""
+
 SLOWEST_BYTES_PER_SECOND = 100_000
 """The slowest line that a large instance is given time for."""
 
@@ -139,7 +142,8 @@ def _association(
     try:
         yield association
     finally:
-        if association.is_established:
+        if association.is_established and association.dul.is_alive():
+            association.acse_timeout = RELEASE_SECONDS
             association.release()
 
 
