@@ -1,0 +1,158 @@
+"""`medaet peers` and `medaet send`: who is configured, who answers, and files by C-STORE."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydicom.misc import is_dicom
+from rich.console import Console
+from rich.table import Table
+
+from medaet.config.load import load
+from medaet.config.model import Config, Peer
+from medaet.errors import ConfigError, MedaetError, PeerUnavailableError
+from medaet.network import scu
+
+FAILED = 1
+WRONG_USAGE = 2
+NOT_REACHED = 3
+
+app = typer.Typer(name="peers", help="The application entities we talk to.", no_args_is_help=True)
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="MEDAET_CONFIG", help="medaet.toml", dir_okay=False),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+@app.command(name="list")
+def list_peers(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List the configured peers. Exit 0, or 2 when the configuration is wrong."""
+    with _exit_codes():
+        peers = load(config).peers
+    if as_json:
+        typer.echo(json.dumps([peer.model_dump(mode="json") for peer in peers], indent=2))
+        return
+    if not peers:
+        typer.echo("no peers; add [[peers]] to medaet.toml")
+        return
+    table = Table("name", "AE title", "host", "port", "profile")
+    for peer in peers:
+        table.add_row(peer.name, peer.ae_title, peer.host, str(peer.port), peer.profile)
+    Console().print(table)
+
+
+@app.command()
+def echo(
+    name: Annotated[str, typer.Argument(help="the peer's name in medaet.toml")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify that a peer answers a C-ECHO.
+
+    Exit 0 when it does, 1 when it refuses, 2 for an unknown name or a wrong configuration, 3 when it is not reached.
+    """
+    with _exit_codes():
+        settings = load(config)
+        peer = _peer(settings, name)
+        started = time.monotonic()
+        scu.echo(peer, settings.listener.ae_title)
+    milliseconds = round((time.monotonic() - started) * 1000)
+    if as_json:
+        typer.echo(json.dumps({"peer": peer.name, "milliseconds": milliseconds}))
+    else:
+        typer.echo(f"{peer.name} ({peer.ae_title}) answered in {milliseconds} ms")
+
+
+def send(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="files and folders", exists=True)
+    ],
+    to: Annotated[str, typer.Option("--to", help="the peer's name in medaet.toml")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send DICOM files to a peer in one association.
+
+    Exit 0 when all were stored, 1 when one was not, 2 for an unknown name or a wrong configuration, 3 when the peer
+    is not reached.
+    """
+    with _exit_codes():
+        settings = load(config)
+        peer = _peer(settings, to)
+        files = _files(paths)
+        outcomes = []
+        for outcome in scu.send(peer, settings.listener.ae_title, files):
+            outcomes.append(outcome)
+            if not as_json:
+                _tell(outcome, number=len(outcomes), total=len(files))
+    stored = sum(outcome.error is None for outcome in outcomes)
+    if as_json:
+        typer.echo(json.dumps([_plain(outcome) for outcome in outcomes], indent=2))
+    else:
+        typer.echo(f"{stored} of {len(files)} instances are stored by {peer.name}")
+    if stored < len(files) or not files:
+        lost = any(isinstance(outcome.error, PeerUnavailableError) for outcome in outcomes)
+        raise typer.Exit(NOT_REACHED if lost else FAILED)
+
+
+def _peer(config: Config, name: str) -> Peer:
+    peer = config.peer(name)
+    if peer is None:
+        known = ", ".join(one.name for one in config.peers) or "none"
+        raise ConfigError(f"there is no peer named {name!r}; known are: {known}")
+    return peer
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    """List the files to send: those named, and every DICOM file below the folders named."""
+    files: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            below = sorted(one for one in path.rglob("*") if one.is_file())
+            files.update(dict.fromkeys(one for one in below if is_dicom(one)))
+        else:
+            files[path] = None
+    return list(files)
+
+
+def _tell(outcome: scu.SendOutcome, *, number: int, total: int) -> None:
+    """Write one line for each failure, and a counter on a terminal."""
+    if outcome.error is not None:
+        remark = f" ({outcome.comment})" if outcome.comment else ""
+        typer.echo(f"{outcome.path}: {outcome.error}{remark}", err=True)
+    elif Console().is_terminal:
+        typer.echo(f"\r{number} of {total}", nl=number == total)
+
+
+def _plain(outcome: scu.SendOutcome) -> dict[str, Any]:
+    return {
+        "path": str(outcome.path),
+        "sop_instance_uid": outcome.sop_instance_uid,
+        "status": None if outcome.status is None else f"{outcome.status:04X}",
+        "error": None if outcome.error is None else str(outcome.error),
+        "comment": outcome.comment,
+    }
+
+
+@contextmanager
+def _exit_codes() -> Iterator[None]:
+    """Turn an error into a sentence and an exit code."""
+    try:
+        yield
+    except ConfigError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_USAGE) from error
+    except PeerUnavailableError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(NOT_REACHED) from error
+    except MedaetError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(FAILED) from error
