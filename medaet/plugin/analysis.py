@@ -67,9 +67,9 @@ class Analysis:
     family: ClassVar[Code] = Code("123109", "DCM", "Artificial Intelligence")
     memory_mb: ClassVar[int] = 2000
     procedure: ClassVar[Code | None] = None
-    Settings: ClassVar[type[Settings]] = Settings
+    Settings: ClassVar[type[BaseModel]] = Settings
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: BaseModel | None = None) -> None:
         self.settings = settings if settings is not None else self.Settings()
 
     def load(self, runtime: AnalysisRuntime) -> None:
