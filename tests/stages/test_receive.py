@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from pydicom.misc import is_dicom
 from pynetdicom import AE
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
@@ -506,6 +507,20 @@ def test_storescu_stores_bit_identical_instances(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     sent = [_data_set(path.read_bytes()) for path in paths]
     assert [_data_set(content) for content in disk.files] == sent
+
+
+@dcmtk
+@pytest.mark.parametrize(
+    "series",
+    ["chest_ct", "brain_mr", "head_ct", "head_mr_t1_1mm", "head_mr_pd_native"],
+)
+def test_storescu_stores_every_real_series(series: str, scans: Path) -> None:
+    disk = Disk()
+    paths = [path for path in (scans / series).rglob("*") if is_dicom(path)]
+    with _listening(disk) as peer:
+        done = _dcmtk("storescu", peer, *paths)
+    assert done.returncode == 0, done.stderr
+    assert len(disk.files) == len(paths) > 0
 
 
 @dcmtk
