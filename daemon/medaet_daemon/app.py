@@ -24,7 +24,9 @@ from medaet.queue.jobs import JobQueue
 from medaet.store import migrate
 from medaet.store.engine import Database
 from medaet.store.files import Spool
+from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
+from medaet.worker.child import WorkerChild
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
@@ -141,7 +143,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     return [
         Assemble(studies, config.series, clock),
         Dispatch(database, jobs, registry, config, clock),
-        Encode(database, spool, jobs, registry, clock),
+        Encode(InstanceStore(database, clock), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),
@@ -150,7 +152,9 @@ def _pipeline(config: Config) -> list[stage.Stage]:
 
 def _worker(config: Config, device: str) -> stage.Stage:
     database, spool, jobs = _tables(config)
-    return Analyse(database, spool, jobs, discover(), config.worker, device, SystemClock())
+    clock = SystemClock()
+    child = WorkerChild(device)
+    return Analyse(InstanceStore(database, clock), spool, jobs, config.worker, child, clock)
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:

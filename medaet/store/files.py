@@ -194,9 +194,18 @@ def _write_all(descriptor: int, pieces: list[memoryview]) -> None:
             pieces[0] = pieces[0][written:]
 
 
-def _sync(folder: Path) -> None:
-    """Make the entries of a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_tree(folder: Path) -> None:
+    """Make a folder, its files and its name survive a power cut."""
+    with _explained(folder):
+        for path in folder.iterdir():
+            _sync(path)
+        _sync(folder)
+        _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's entries, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

@@ -63,13 +63,19 @@ class WorkerChild:
     def __init__(
         self, device: str, modules: Sequence[str] = (), *, silence_seconds: float = SILENCE_SECONDS
     ) -> None:
-        self._device = device
+        self.device = device
         self._modules = tuple(modules)
         self._silence_seconds = silence_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._home: Path | None = None
         self._jobs = 0
+        self.network_cut = False
+
+    @property
+    def process_id(self) -> int | None:
+        """Process id of the running child, which is also its process group."""
+        return self._process.pid if self._process else None
 
     def analyse(
         self,
@@ -127,7 +133,7 @@ class WorkerChild:
         self._channel = ours
         self._home = Path(tempfile.mkdtemp(prefix="medaet-child-"))
         command = [sys.executable, "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
-        command += ["--agent", str(os.getpid()), "--device", self._device]
+        command += ["--agent", str(os.getpid()), "--device", self.device]
         for module in self._modules:
             command += ["--module", module]
         with theirs, (self._home / "output").open("wb") as output:
@@ -144,8 +150,9 @@ class WorkerChild:
         ours.settimeout(START_SECONDS)
         hello = self._received()
         ours.settimeout(self._silence_seconds)
-        log.info("child.started", device=self._device, network_cut=hello.get("network_cut"))
-        if not hello.get("network_cut"):
+        self.network_cut = bool(hello.get("network_cut"))
+        log.info("child.started", device=self.device, network_cut=self.network_cut)
+        if not self.network_cut:
             log.warning(
                 "child.connected", remedy="permit user namespaces, or run the unit as shipped"
             )

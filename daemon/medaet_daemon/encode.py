@@ -1,0 +1,136 @@
+"""Turn kept findings into proven DICOM instances, and enqueue their deliveries."""
+
+import json
+import os
+import socket
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from medaet import logs
+from medaet.dicom.series import read_volume
+from medaet.errors import EncodingError, FindingsError, LeaseLostError, MedaetError
+from medaet.plugin import folder
+from medaet.plugin.registry import Registry
+from medaet.queue.jobs import JobQueue
+from medaet.queue.lease import KeptLease, kept
+from medaet.queue.rows import Job, NewResult
+from medaet.results.algorithm import Algorithm
+from medaet.results.objects import encode
+from medaet.results.preview import write_preview
+from medaet.results.source import Source
+from medaet.store.files import Spool
+from medaet.store.instances import InstanceStore
+
+log = structlog.get_logger()
+
+POLL = timedelta(milliseconds=250)
+LEASE = timedelta(seconds=60)
+RUN = "run.json"
+
+
+class Encode:
+    """The stage between findings and deliveries."""
+
+    name = "encode"
+
+    def __init__(
+        self, instances: InstanceStore, spool: Spool, jobs: JobQueue, registry: Registry
+    ) -> None:
+        self._instances = instances
+        self._spool = spool
+        self._jobs = jobs
+        self._registry = registry
+        self._worker = f"encode {socket.gethostname()} {os.getpid()}"
+
+    def step(self) -> timedelta:
+        """Encode the next analysed job, if there is one."""
+        job = self._jobs.lease_encoding(self._worker, LEASE)
+        if job is None:
+            return POLL
+        bound = log.bind(job_id=job.id, analysis=job.analysis, attempt=job.attempt)
+        try:
+            with kept(self._jobs, job, LEASE) as lease:
+                results = self._encode(job, lease)
+            self._jobs.keep(job, results)
+        except LeaseLostError as error:
+            bound.warning("lease.lost", reason=str(error))
+        except MedaetError as error:
+            bound.error("job.failed", error=type(error).__name__, reason=str(error))
+            self._fail(job, error)
+        except Exception as error:  # noqa: BLE001 -- a defect costs one job, which becomes a dead letter with its reason
+            bound.error("job.failed", **logs.frames(error))
+            self._fail(job, EncodingError(f"an unexpected {type(error).__name__} while encoding"))
+        else:
+            bound.info("job.encoded", results=[result.kind for result in results])
+        return timedelta(0)
+
+    def _encode(self, job: Job, lease: KeptLease) -> list[NewResult]:
+        where = self._spool.path(str(job.findings_path))
+        findings = folder.load(where)
+        paths = {
+            role: [
+                self._spool.path(path)
+                for path in self._instances.paths(one.series_id, one.generation)
+            ]
+            for role, one in job.inputs.items()
+        }
+        volumes = {role: read_volume(files) for role, files in paths.items()}
+        findings = findings.resolved(volumes)
+        encoded = encode(findings, Source(paths, volumes), self._algorithm(job, where))
+        lease.check()
+        results = []
+        for one in encoded:
+            stored = self._spool.write_result(job.id, one.sop_instance_uid, one.content)
+            results.append(
+                NewResult(
+                    kind=one.kind,
+                    sop_class_uid=one.sop_class_uid,
+                    sop_instance_uid=one.sop_instance_uid,
+                    series_instance_uid=one.series_instance_uid,
+                    path=stored.path,
+                    sha256=stored.sha256,
+                    size_bytes=stored.size_bytes,
+                    proof=one.proof,
+                )
+            )
+        for role, volume in volumes.items():
+            write_preview(
+                self._spool.results(job.id) / f"{role}.png", volume, findings, title=job.analysis
+            )
+        return results
+
+    def _algorithm(self, job: Job, where: Path) -> Algorithm:
+        analysis = self._registry.analyses.get(job.analysis)
+        if analysis is None or analysis.version != job.analysis_version:
+            raise EncodingError(
+                f"{job.analysis} {job.analysis_version} is no longer installed; install it again "
+                "and retry the job"
+            )
+        try:
+            run = json.loads((where / RUN).read_text(encoding="utf-8"))
+            started_at, seconds = datetime.fromisoformat(run["started_at"]), float(run["seconds"])
+        except (OSError, LookupError, TypeError, ValueError) as error:
+            raise FindingsError(f"{RUN} of job {job.id} cannot be read") from error
+        return Algorithm(
+            name=job.analysis,
+            version=job.analysis_version,
+            title=analysis.title,
+            family=analysis.family,
+            weights_sha256=job.weights_sha256,
+            settings=job.settings,
+            intended_use=analysis.intended_use,
+            not_for_diagnostic_use=analysis.not_for_diagnostic_use,
+            device=str(run.get("device", job.device)),
+            started_at=started_at,
+            seconds=seconds,
+            instance_key=job.key,
+            procedure=analysis.procedure,
+        )
+
+    def _fail(self, job: Job, error: MedaetError) -> None:
+        try:
+            self._jobs.fail(job, error)
+        except LeaseLostError:
+            log.warning("lease.lost", job_id=job.id, reason="the failure belongs to an older lease")
