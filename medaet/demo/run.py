@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from medaet.demo.outcome import Outcome, Watch
-from medaet.demo.scans import write_scan
+from medaet.demo.scans import ScanName, write_scan
 from medaet.demo.site import Site, site
 from medaet.errors import MedaetError
 from medaet.network import scu
 
-SCANS: Final = ("chest-ct", "brain-mr")
+SCANS: Final[tuple[ScanName, ...]] = ("chest-ct", "brain-mr")
 START_SECONDS = 60.0
 FINISH_SECONDS = 600.0
 POLL_SECONDS = 0.25
