@@ -13,8 +13,7 @@ import structlog
 from medaet import logs
 from medaet.clock import Clock
 from medaet.config.model import WorkerSection
-from medaet.dicom.series import read_volume
-from medaet.dicom.volume import Volume
+from medaet.dicom.volume import Volume, read_volume
 from medaet.errors import AnalysisError, LeaseLostError, MedaetError
 from medaet.queue.jobs import JobQueue
 from medaet.queue.lease import KeptLease, kept

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from medaet import logs
-from medaet.dicom.series import read_volume
+from medaet.dicom.volume import read_volume
 from medaet.errors import EncodingError, FindingsError, LeaseLostError, MedaetError
 from medaet.plugin import folder
 from medaet.plugin.registry import Registry

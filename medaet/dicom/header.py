@@ -1,18 +1,11 @@
 """The header of one instance: the few attributes the tables keep, read without decoding pixels."""
 
-import warnings
-import zlib
 from collections.abc import Mapping
-from io import BytesIO
 from pathlib import Path
 
-import pydicom
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
-from pydicom.filereader import _read_file_meta_info, read_preamble
-from pydicom.tag import Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from medaet.dicom.elements import Elements, read_elements
 from medaet.dicom.identity import InstanceHeader, SeriesFacts, checked_uid
 from medaet.errors import InstanceError
 
@@ -26,26 +19,13 @@ SERIES_ATTRIBUTES = (
     "Manufacturer",
     "ManufacturerModelName",
 )
-MAXIMUM_INFLATED_BYTES = 256 * 1024 * 1024
 MAXIMUM_VALUE_LENGTH = 256
-DEFER_BYTES = 1024
-_PIXEL_DATA = Tag("PixelData")
-_WANTED = [
-    "SpecificCharacterSet",
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "Modality",
-    "Rows",
-    "Columns",
-    "SamplesPerPixel",
-    "BitsAllocated",
-    "NumberOfFrames",
-    *SERIES_ATTRIBUTES,
-    "PixelData",
-]
-_UNDEFINED_LENGTH = 0xFFFFFFFF
+MAXIMUM_MODALITY_LENGTH = 16
+NO_MODALITY = "OT"
+"""Modality of an instance without one: "other" (PS3.3 §C.7.3.1.1.1)."""
+
+NATIVE = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian})
+_SUBSAMPLED = "_42"
 
 
 def read_header(content: bytes | Path) -> InstanceHeader:
@@ -57,24 +37,22 @@ def read_header(content: bytes | Path) -> InstanceHeader:
     Raises:
         InstanceError: the bytes are no DICOM file, miss an identifying UID, or end before their pixel data does.
     """
-    try:
-        data = content.read_bytes() if isinstance(content, Path) else bytes(content)
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # pydicom's warnings quote values, which may be a patient's
-            return _header(data)
-    except InstanceError:
-        raise
-    except OSError as error:
-        raise InstanceError(
-            f"the instance cannot be read: {error.strerror or 'no reason'}"
-        ) from error
-    except Exception as error:  # whatever pydicom raises on hostile bytes, they are no instance
-        raise InstanceError(
-            f"the bytes cannot be read as a DICOM instance ({type(error).__name__}); "
-            "the sender should send it again"
-        ) from error
+    elements = read_elements(content if isinstance(content, bytes) else _bytes(content))
+    header = InstanceHeader(
+        study_instance_uid=_uid(elements, "StudyInstanceUID"),
+        series_instance_uid=_uid(elements, "SeriesInstanceUID"),
+        sop_instance_uid=_uid(elements, "SOPInstanceUID"),
+        sop_class_uid=_uid(elements, "SOPClassUID"),
+        transfer_syntax_uid=checked_uid(elements.transfer_syntax_uid, "TransferSyntaxUID"),
+        modality=elements.text("Modality")[:MAXIMUM_MODALITY_LENGTH] or NO_MODALITY,
+        series_attributes={
+            keyword: value[:MAXIMUM_VALUE_LENGTH]
+            for keyword in SERIES_ATTRIBUTES
+            if (value := elements.text(keyword))
+        },
+    )
+    _check_length(elements)
+    return header
 
 
 def facts(
@@ -93,90 +71,53 @@ def facts(
         series_description=attributes.get("SeriesDescription", ""),
         study_description=attributes.get("StudyDescription", ""),
         protocol_name=attributes.get("ProtocolName", ""),
-        image_type=tuple(value.upper() for value in image_type.split("\\") if value),
+        image_type=tuple(
+            value.strip().upper() for value in image_type.split("\\") if value.strip()
+        ),
         sop_class_uids=sop_class_uids,
         slices=slices,
     )
 
 
-def _header(data: bytes) -> InstanceHeader:
-    stream = BytesIO(data)
-    read_preamble(stream, False)
-    syntax = checked_uid(
-        str(_read_file_meta_info(stream).get("TransferSyntaxUID", "")), "TransferSyntaxUID"
-    )
-    if syntax == DeflatedExplicitVRLittleEndian:
-        _check_inflation(data[stream.tell() :])
-    dataset = pydicom.dcmread(BytesIO(data), defer_size=DEFER_BYTES, specific_tags=_WANTED)
-    header = InstanceHeader(
-        study_instance_uid=checked_uid(_text(dataset, "StudyInstanceUID"), "StudyInstanceUID"),
-        series_instance_uid=checked_uid(_text(dataset, "SeriesInstanceUID"), "SeriesInstanceUID"),
-        sop_instance_uid=checked_uid(_text(dataset, "SOPInstanceUID"), "SOPInstanceUID"),
-        sop_class_uid=checked_uid(_text(dataset, "SOPClassUID"), "SOPClassUID"),
-        transfer_syntax_uid=syntax,
-        modality=_text(dataset, "Modality")[:16] or "OT",
-        series_attributes={
-            keyword: value for keyword in SERIES_ATTRIBUTES if (value := _text(dataset, keyword))
-        },
-    )
-    _check_length(len(data), dataset, syntax)
-    return header
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
-    if value is None:
-        return ""
-    many = isinstance(value, pydicom.multival.MultiValue | list)
-    text = "\\".join(str(one) for one in value) if many else str(value)
-    return text.strip(" \0")[:MAXIMUM_VALUE_LENGTH]
-
-
-def _check_inflation(deflated: bytes) -> None:
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    total, rest = 0, deflated
-    while rest and not inflater.eof:
-        total += len(inflater.decompress(rest, 1 << 20))
-        rest = inflater.unconsumed_tail
-        if total > MAXIMUM_INFLATED_BYTES:
-            raise InstanceError(
-                f"the deflated data set inflates to more than {MAXIMUM_INFLATED_BYTES} bytes; "
-                "send it in another transfer syntax"
-            )
-
-
-def _check_length(size_bytes: int, dataset: Dataset, syntax: str) -> None:
-    """Refuse native pixel data that ends before Rows x Columns x frames says it should (PS3.5 §8.1.1)."""
-    uid = pydicom.uid.UID(syntax)
-    if uid.is_private or not uid.is_transfer_syntax or uid.is_compressed or uid.is_deflated:
-        return
+def _bytes(path: Path) -> bytes:
     try:
-        sizes = [
-            int(dataset.get(keyword) or 1) for keyword in ("SamplesPerPixel", "NumberOfFrames")
-        ]
-        rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-        bits = int(dataset.get("BitsAllocated") or 0)
-    except TypeError as error:
-        raise InstanceError("Rows, Columns or BitsAllocated is not one number") from error
-    if _PIXEL_DATA not in dataset:
-        return
-    claimed, present = _pixel_lengths(size_bytes, dataset)
-    expected = (rows * columns * sizes[0] * sizes[1] * bits + 7) // 8
-    if claimed != _UNDEFINED_LENGTH and (claimed > present or expected > claimed):
+        return path.read_bytes()
+    except OSError as error:
         raise InstanceError(
-            f"the pixel data is cut short: {expected} bytes expected, {min(present, claimed)} "
-            "there; the sender should send the instance again"
+            f"the instance cannot be read: {error.strerror or 'no reason given'}"
+        ) from error
+
+
+def _uid(elements: Elements, keyword: str) -> str:
+    raw = elements.values.get(keyword, b"")
+    return checked_uid(raw.decode("ascii", "replace").strip(" \0"), keyword)
+
+
+def _check_length(elements: Elements) -> None:
+    """Refuse native pixel data that ends before its length, or Rows x Columns x frames, says (PS3.5 §8.1.1)."""
+    pixel_data = elements.pixel_data
+    if pixel_data is None or elements.transfer_syntax_uid not in NATIVE:
+        return
+    expected = max(pixel_data.length, _expected_bytes(elements))
+    present = min(pixel_data.length, pixel_data.present)
+    if expected > present:
+        raise InstanceError(
+            f"the pixel data is cut short: {expected} bytes expected, {present} there; "
+            "the sender should send the instance again"
         )
 
 
-def _pixel_lengths(size_bytes: int, dataset: Dataset) -> tuple[int, int]:
-    """Return how long the pixel data claims to be, and how much of it is there.
-
-    pydicom has already read a value that the end of the file cut off; others still wait to be read.
-    """
-    element: object = dataset.get_item(_PIXEL_DATA)
-    if isinstance(element, DataElement):
-        there = len(element.value or b"")
-        return there, there
-    length = int(getattr(element, "length", _UNDEFINED_LENGTH))
-    return length, size_bytes - int(getattr(element, "value_tell", 0))
+def _expected_bytes(elements: Elements) -> int:
+    """Return the least length of the pixel data, 0 when the colours of neighbours share bytes."""
+    if _SUBSAMPLED in elements.text("PhotometricInterpretation"):
+        return 0
+    frames = elements.decimals("NumberOfFrames") or (1.0,)
+    bits = int(frames[0])
+    for keyword, default in (
+        ("Rows", 0),
+        ("Columns", 0),
+        ("SamplesPerPixel", 1),
+        ("BitsAllocated", 0),
+    ):
+        bits *= elements.integer(keyword, default)
+    return (bits + 7) // 8

@@ -1,18 +1,64 @@
 """Small synthetic CT and MR series with known answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    MRImageStorage,
+    RLELossless,
+)
 
-from medaet.dicom.uid import IMPLEMENTATION_CLASS_UID, derived_uid
+from medaet.dicom.uid import (
+    IMPLEMENTATION_CLASS_UID,
+    IMPLEMENTATION_VERSION_NAME,
+    derived_uid,
+)
 
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+
+ENCODERS = {RLELossless: "pydicom"}
+"""Not pydicom's first choice: gdcm ends the process on images of some sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How the voxels of a phantom are stored: stored = (voxel - intercept) / slope, which must come out whole.
+
+    Attributes:
+        bits_allocated: 8, 16 or 32.
+        bits_stored: At most `bits_allocated`.
+        transfer_syntax_uid: Any that pydicom can write: native, deflated, RLE, JPEG-LS or JPEG 2000, lossless.
+    """
+
+    slope: float = 1
+    intercept: float = 0
+    is_signed: bool = True
+    bits_allocated: int = 16
+    bits_stored: int = 16
+    photometric_interpretation: str = "MONOCHROME2"
+    transfer_syntax_uid: str = ExplicitVRLittleEndian
+
+    @property
+    def dtype(self) -> str:
+        """The type of the stored values, as numpy names it."""
+        order = ">" if not UID(self.transfer_syntax_uid).is_little_endian else "<"
+        return f"{order}{'i' if self.is_signed else 'u'}{self.bits_allocated // 8}"
+
+
+PLAIN = Storage()
+
+
+def _unchanged(dataset: Dataset, number: int) -> None:
+    """Leave an instance as it is."""
 
 
 def write_series(  # noqa: PLR0913 -- each keyword is one attribute of the series a test may vary
@@ -24,7 +70,9 @@ def write_series(  # noqa: PLR0913 -- each keyword is one attribute of the serie
     orientation: Sequence[float] = AXIAL,
     origin: Sequence[float] = (0.0, 0.0, 0.0),
     body_part: str = "CHEST",
-    voxels: NDArray[np.int16] | None = None,
+    voxels: NDArray[np.integer] | None = None,
+    storage: Storage = PLAIN,
+    change: Callable[[Dataset, int], None] = _unchanged,
     seed: int = 0,
 ) -> list[Path]:
     """Write one series, a file for each slice.
@@ -37,7 +85,9 @@ def write_series(  # noqa: PLR0913 -- each keyword is one attribute of the serie
         orientation: Image Orientation (Patient); slices follow row x column.
         origin: Image Position (Patient) of the first slice, in mm, LPS+.
         body_part: Body Part Examined; empty leaves the attribute out.
-        voxels: Values of the given shape after the modality LUT; None for noise made from `seed`.
+        voxels: Values (slice, row, column) after the modality LUT, which then give the shape; None for noise.
+        storage: How the voxels are stored.
+        change: Called with each data set and its slice number, from 0, before it is written.
         seed: Decides the UIDs and the noise: the same seed gives the same bytes.
 
     Returns:
@@ -56,9 +106,10 @@ def write_series(  # noqa: PLR0913 -- each keyword is one attribute of the serie
         dataset.ImageOrientationPatient = [f"{value:.10g}" for value in orientation]
         dataset.PixelSpacing = [spacing_mm[1], spacing_mm[2]]
         dataset.SliceThickness = spacing_mm[0]
-        _put_pixels(dataset, plane)
+        _put_pixels(dataset, plane, storage)
+        change(dataset, number)
         paths.append(folder / f"{number + 1:04}.dcm")
-        _save(dataset, paths[-1])
+        _save(dataset, paths[-1], UID(storage.transfer_syntax_uid))
     return paths
 
 
@@ -108,23 +159,31 @@ def _header(modality: str, body_part: str, name: str) -> Dataset:
     return dataset
 
 
-def _put_pixels(dataset: Dataset, plane: NDArray[np.int16]) -> None:
+def _put_pixels(dataset: Dataset, plane: NDArray[np.integer], storage: Storage) -> None:
     dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.PhotometricInterpretation = storage.photometric_interpretation
     dataset.Rows, dataset.Columns = plane.shape
-    dataset.BitsAllocated = dataset.BitsStored = 16
-    dataset.HighBit = 15
-    dataset.PixelRepresentation = 1
-    dataset.RescaleIntercept = "0"
-    dataset.RescaleSlope = "1"
-    dataset.PixelData = plane.astype("<i2").tobytes()
+    dataset.BitsAllocated = storage.bits_allocated
+    dataset.BitsStored = storage.bits_stored
+    dataset.HighBit = storage.bits_stored - 1
+    dataset.PixelRepresentation = int(storage.is_signed)
+    dataset.RescaleIntercept = f"{storage.intercept:g}"
+    dataset.RescaleSlope = f"{storage.slope:g}"
+    stored = np.rint((plane - storage.intercept) / storage.slope).astype(storage.dtype)
+    vr = "OB" if storage.bits_allocated == 8 else "OW"
+    content = stored.tobytes()
+    dataset.add_new("PixelData", vr, content + b"\0" * (len(content) % 2))
 
 
-def _save(dataset: Dataset, path: Path) -> None:
+def _save(dataset: Dataset, path: Path, syntax: UID) -> None:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.TransferSyntaxUID = UID(ExplicitVRLittleEndian) if syntax.is_encapsulated else syntax
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     dataset.file_meta = meta
+    if syntax.is_encapsulated:
+        plugin = ENCODERS.get(syntax, "")
+        dataset.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False)
     dataset.save_as(path, enforce_file_format=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from medaet.dicom.codes import LEFT, LUNG, RIGHT, Code
-from medaet.dicom.series import read_volume
-from medaet.dicom.volume import Volume
+from medaet.dicom.volume import Volume, read_volume
 from medaet.plugin.findings import Findings, Measurement, Segment
 from medaet.results.algorithm import Algorithm
 from medaet.results.source import Source

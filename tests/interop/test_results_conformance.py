@@ -12,7 +12,7 @@ import pydicom
 import pytest
 
 from medaet.dicom.codes import BRAIN, LEFT, LUNG, RIGHT
-from medaet.dicom.series import read_volume
+from medaet.dicom.volume import read_volume
 from medaet.plugin.findings import Findings, Measurement, Segment
 from medaet.results.objects import Source, encode
 from medaet.testing.phantom import write_series

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from medaet.dicom.geometry import Plane, grid
-from medaet.dicom.series import read_volume
+from medaet.dicom.volume import read_volume
 from medaet.errors import GeometryError
 from medaet.testing.phantom import AXIAL, CORONAL, SAGITTAL, write_series
 
@@ -53,7 +53,7 @@ def test_grid_refuses_mixed_orientations() -> None:
 
 def test_grid_refuses_a_slice_that_is_shifted_sideways() -> None:
     odd = Plane("1.9", (9, 2, 2), AXIAL, (0.7, 0.5), 5)
-    with pytest.raises(GeometryError, match=r"beside the line.*1\.9"):
+    with pytest.raises(GeometryError, match=r"off the line.*1\.9"):
         grid([*_planes(0), odd, *_planes(4)])
 
 

@@ -6,7 +6,7 @@ import pydicom
 import pytest
 
 from medaet.demo.scans import ScanName, write_scan
-from medaet.dicom.series import read_volume
+from medaet.dicom.volume import read_volume
 
 
 @pytest.mark.parametrize(
