@@ -1,50 +1,44 @@
 """`medaet peers` and `medaet send`: who is configured, who answers, and files by C-STORE."""
 
-import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydicom.misc import is_dicom
 from rich.console import Console
-from rich.table import Table
 
+from medaet.cli.output import (
+    FAILED,
+    NOT_REACHED,
+    AsJson,
+    ConfigFile,
+    exit_codes,
+    print_json,
+    print_table,
+)
 from medaet.config.load import load
 from medaet.config.model import Config, Peer
-from medaet.errors import ConfigError, MedaetError, PeerUnavailableError
+from medaet.errors import ConfigError, PeerUnavailableError
 from medaet.network import scu
 
-FAILED = 1
-WRONG_USAGE = 2
-NOT_REACHED = 3
-
 app = typer.Typer(name="peers", help="The application entities we talk to.", no_args_is_help=True)
-
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", envvar="MEDAET_CONFIG", help="medaet.toml", dir_okay=False),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 @app.command(name="list")
 def list_peers(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the configured peers. Exit 0, or 2 when the configuration is wrong."""
-    with _exit_codes():
+    with exit_codes():
         peers = load(config).peers
     if as_json:
-        typer.echo(json.dumps([peer.model_dump(mode="json") for peer in peers], indent=2))
+        print_json([peer.model_dump(mode="json") for peer in peers])
         return
-    if not peers:
-        typer.echo("no peers; add [[peers]] to medaet.toml")
-        return
-    table = Table("name", "AE title", "host", "port", "profile")
-    for peer in peers:
-        table.add_row(peer.name, peer.ae_title, peer.host, str(peer.port), peer.profile)
-    Console().print(table)
+    print_table(
+        ("name", "AE title", "host", "port", "profile"),
+        [(one.name, one.ae_title, one.host, one.port, one.profile) for one in peers],
+        empty="no peers; add [[peers]] to medaet.toml",
+    )
 
 
 @app.command()
@@ -58,14 +52,14 @@ def echo(
 
     Exit 0 when it does, 1 when it refuses, 2 for an unknown name or a wrong configuration, 3 when it is not reached.
     """
-    with _exit_codes():
+    with exit_codes():
         settings = load(config)
         peer = _peer(settings, name)
         started = time.monotonic()
         scu.echo(peer, settings.listener.ae_title)
     milliseconds = round((time.monotonic() - started) * 1000)
     if as_json:
-        typer.echo(json.dumps({"peer": peer.name, "milliseconds": milliseconds}))
+        print_json({"peer": peer.name, "milliseconds": milliseconds})
     else:
         typer.echo(f"{peer.name} ({peer.ae_title}) answered in {milliseconds} ms")
 
@@ -84,7 +78,7 @@ def send(
     Exit 0 when all were stored, 1 when one was not, 2 for an unknown name or a wrong configuration, 3 when the peer
     is not reached.
     """
-    with _exit_codes():
+    with exit_codes():
         settings = load(config)
         peer = _peer(settings, to)
         files = _files(paths)
@@ -95,7 +89,7 @@ def send(
                 _tell(outcome, number=len(outcomes), total=len(files))
     stored = sum(outcome.error is None for outcome in outcomes)
     if as_json:
-        typer.echo(json.dumps([_plain(outcome) for outcome in outcomes], indent=2))
+        print_json([_plain(outcome) for outcome in outcomes])
     else:
         typer.echo(f"{stored} of {len(files)} instances are stored by {peer.name}")
     if stored < len(files) or not files:
@@ -140,19 +134,3 @@ def _plain(outcome: scu.SendOutcome) -> dict[str, Any]:
         "error": None if outcome.error is None else str(outcome.error),
         "comment": outcome.comment,
     }
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    """Turn an error into a sentence and an exit code."""
-    try:
-        yield
-    except ConfigError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_USAGE) from error
-    except PeerUnavailableError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(NOT_REACHED) from error
-    except MedaetError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(FAILED) from error
