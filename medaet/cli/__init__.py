@@ -27,6 +27,12 @@ class Entry:
 
 COMMANDS = {
     "demo": Entry("demo", "demo", "Show the whole chain on loopback with two bundled scans."),
+    "config": Entry("configuration", "app", "The configuration."),
+    "db": Entry("database", "app", "The database: schema and backups."),
+    "plugins": Entry("plugins", "app", "The installed analyses."),
+    "studies": Entry("studies", "app", "Studies received, and what became of them."),
+    "jobs": Entry("jobs", "app", "Analyses queued, running, done and dead."),
+    "deliveries": Entry("deliveries", "app", "Results on their way to peers."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }

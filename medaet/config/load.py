@@ -79,7 +79,7 @@ def _line(error: ErrorDetails, file: Path | None, text: str) -> str:
     else:
         given = "" if isinstance(error["input"], dict | list) else f", got {error['input']!r}"
         what = error["msg"].removeprefix("Value error, ") + given
-    place = f"{file.name}:{_number(path, text)}: " if file else ""
+    place = f"{file.name}:{line_of(path, text)}: " if file else ""
     return f"{place}{'.'.join(path)}: {what}" if path else f"{place}{what}"
 
 
@@ -102,7 +102,7 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
     return next((found for one in inner if (found := _model_in(one))), None)
 
 
-def _number(path: list[str], text: str) -> int:
+def line_of(path: list[str], text: str) -> int:
     """Find the line of a key by reading the file's table headers; 1 when it stands nowhere."""
     wanted = [part for part in path if not part.isdigit()]
     index = next((int(part) for part in path if part.isdigit()), 0)

@@ -1,0 +1,77 @@
+"""`medaet config`: check it, show it with its origins, print its schema."""
+
+from typing import Annotated
+
+import typer
+
+from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_table
+from medaet.config.load import load
+from medaet.config.model import Config
+from medaet.config.origins import plain, settings
+from medaet.errors import ConfigError
+from medaet.plugin.registry import discover
+
+app = typer.Typer(name="config", help="The configuration.", no_args_is_help=True)
+
+
+@app.command()
+def check(*, config: ConfigFile = None) -> None:
+    """Check medaet.toml, its routes and its plugin settings. Exit 0 when all is well, 2 when not."""
+    with exit_codes():
+        found = load(config)
+        _check_plugins(found)
+    typer.echo(
+        f"well: {len(found.peers)} peers, {len(found.routes)} routes, "
+        f"listening as {found.listener.ae_title} on port {found.listener.port}"
+    )
+
+
+@app.command()
+def show(
+    *,
+    origin: Annotated[bool, typer.Option("--origin", help="say where each value is from")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every setting in effect. Exit 0, or 2 when the configuration is wrong."""
+    with exit_codes():
+        found = settings(config)
+        whole = plain(load(config))
+    if as_json:
+        print_json(found if origin else whole)
+    elif origin:
+        rows = [(one.key, one.value, one.origin) for one in found]
+        print_table(("key", "value", "origin"), rows, empty="no settings")
+    else:
+        for one in found:
+            typer.echo(f"{one.key} = {one.value}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of medaet.toml, for editors. Exit 0."""
+    print_json(Config.model_json_schema())
+
+
+def _check_plugins(config: Config) -> None:
+    """Refuse routes and settings of analyses that are not installed.
+
+    Raises:
+        ConfigError: with one line for each mistake.
+    """
+    registry = discover()
+    known = ", ".join(sorted(registry.analyses)) or "none"
+    named = [
+        (f"routes.{number}.analyses", name)
+        for number, route in enumerate(config.routes)
+        for name in route.analyses
+    ] + [("plugins", name) for name in config.plugins]
+    wrong = [
+        f"{key}: no analysis named {name!r} is installed; installed are {known}"
+        for key, name in named
+        if name not in registry.analyses
+    ]
+    if wrong:
+        raise ConfigError("\n".join(wrong))
+    for name, values in config.plugins.items():
+        registry.with_settings(name, values)

@@ -1,0 +1,123 @@
+"""`medaet plugins`: the installed analyses, what they ask for, and which were refused."""
+
+from typing import Annotated
+
+import typer
+
+from medaet.cli.output import FAILED, AsJson, ConfigFile, exit_codes, print_json, print_table
+from medaet.config.load import load
+from medaet.errors import MedaetError, PluginError
+from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.plugin.registry import Registry, discover
+from medaet.plugin.selector import SeriesSelector
+
+app = typer.Typer(name="plugins", help="The installed analyses.", no_args_is_help=True)
+
+
+@app.command(name="list")
+def list_plugins(*, as_json: AsJson = False) -> None:
+    """List the installed analyses and the refused plugins. Exit 0."""
+    registry = discover()
+    if as_json:
+        analyses = [_plain(one) for one in registry.analyses.values()]
+        print_json({"analyses": analyses, "refused": registry.refused})
+        return
+    print_table(
+        ("analysis", "version", "title", "takes"),
+        [
+            (name, one.version, one.title, "; ".join(_wants(each) for each in one.inputs.values()))
+            for name, one in sorted(registry.analyses.items())
+        ],
+        empty="no analysis is installed",
+    )
+    for refused in registry.refused:
+        typer.echo(f"refused: {refused.name}: {refused.reason}", err=True)
+
+
+@app.command()
+def info(
+    name: Annotated[str, typer.Argument(help="the analysis")], *, as_json: AsJson = False
+) -> None:
+    """Show an analysis' manifest and settings. Exit 0, or 1 when it is not installed."""
+    with exit_codes():
+        plain = _plain(_known(discover(), name))
+    if as_json:
+        print_json(plain)
+        return
+    for key, value in plain.items():
+        if isinstance(value, dict):
+            typer.echo(f"{key}:")
+            for inner, words in value.items():
+                typer.echo(f"  {inner}: {words}")
+        else:
+            typer.echo(f"{key}: {value}")
+
+
+@app.command()
+def check(
+    name: Annotated[str | None, typer.Argument(help="one analysis; all without it")] = None,
+    *,
+    config: ConfigFile = None,
+) -> None:
+    """Check manifests, weights and the settings of medaet.toml. Exit 0 when all is well, 1 when not, 2."""
+    with exit_codes():
+        plugins = load(config).plugins
+        registry = discover()
+        if name is not None and name not in {one.name for one in registry.refused}:
+            _known(registry, name)
+    wrong = 0
+    for refused in registry.refused:
+        if name in (None, refused.name):
+            wrong += 1
+            typer.echo(f"{refused.name}: refused: {refused.reason}")
+    for analysis in registry.analyses:
+        if name in (None, analysis):
+            reason = _reason(registry, analysis, plugins.get(analysis, {}))
+            wrong += reason is not None
+            typer.echo(f"{analysis}: {reason or 'well'}")
+    raise typer.Exit(FAILED if wrong else 0)
+
+
+def _reason(registry: Registry, name: str, settings: dict[str, object]) -> str | None:
+    """Say what is wrong with an analysis and its settings, or None."""
+    try:
+        weights_sha256(type(registry.with_settings(name, settings)))
+    except (MedaetError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _known(registry: Registry, name: str) -> type[Analysis]:
+    found = registry.analyses.get(name)
+    if found is None:
+        reasons = [one.reason for one in registry.refused if one.name == name]
+        known = ", ".join(sorted(registry.analyses)) or "none"
+        raise PluginError(
+            f"{name} was refused: {reasons[0]}"
+            if reasons
+            else f"no analysis named {name!r} is installed; installed are {known}"
+        )
+    return found
+
+
+def _plain(analysis: type[Analysis]) -> dict[str, object]:
+    fields = analysis.Settings.model_fields
+    return {
+        "name": analysis.name,
+        "version": analysis.version,
+        "title": analysis.title,
+        "intended_use": analysis.intended_use,
+        "not_for_diagnostic_use": analysis.not_for_diagnostic_use,
+        "memory_mb": analysis.memory_mb,
+        "weights_sha256": weights_sha256(analysis),
+        "inputs": {role: _wants(one) for role, one in analysis.inputs.items()},
+        "settings": {
+            key: f"{one.get_default(call_default_factory=True)!r} {one.description or ''}".strip()
+            for key, one in fields.items()
+        },
+    }
+
+
+def _wants(selector: SeriesSelector) -> str:
+    parts = f" of {' or '.join(selector.body_part)}" if selector.body_part else ""
+    return f"{selector.modality}{parts}, {selector.min_slices} slices or more"
