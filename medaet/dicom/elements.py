@@ -223,10 +223,13 @@ def _pixel_element(walk: Walk, vr: bytes, length: int) -> PixelElement:
 def _decoded(raw: bytes, character_sets: Sequence[str]) -> str:
     """Decode text with code extensions (PS3.5 §6.1.2.5); what cannot be decoded becomes U+FFFD."""
     first = python_encoding.get(character_sets[0], "iso8859")
-    parts = []
-    for part in _ESCAPED.split(raw):
-        escape = part[: 4 if part.startswith((b"\x1b$(", b"\x1b$)")) else 3]
-        encoding = CODES_TO_ENCODINGS.get(escape, first) if part.startswith(b"\x1b") else first
-        keeps = encoding in handled_encodings or not part.startswith(b"\x1b")
-        parts.append((part if keeps else part[len(escape) :]).decode(encoding, "replace"))
-    return "".join(parts)
+    return "".join(_part(part, first) for part in _ESCAPED.split(raw))
+
+
+def _part(part: bytes, first: str) -> str:
+    escape = part[: 4 if part.startswith((b"\x1b$(", b"\x1b$)")) else 3]
+    encoding = CODES_TO_ENCODINGS.get(escape) if part.startswith(b"\x1b") else None
+    if encoding is None:
+        return part.decode(first, "replace")
+    keeps = encoding in handled_encodings  # Python knows these escape sequences itself
+    return (part if keeps else part[len(escape) :]).decode(encoding, "replace")

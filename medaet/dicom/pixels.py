@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
     JPEG2000,
@@ -20,6 +21,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from medaet.dicom.codestream import check_codestream
 from medaet.dicom.elements import read_elements
 from medaet.dicom.image import Image
 from medaet.dicom.walk import UNDEFINED_LENGTH
@@ -36,7 +38,10 @@ PREFERRED_DECODERS = {
     JPEGLSNearLossless: "pyjpegls",
     RLELossless: "pylibjpeg",
 }
-"""The fastest plugin for each transfer syntax; where it is missing or fails, the others are tried."""
+"""The fastest plugin for each transfer syntax; where it is missing or fails, others are tried."""
+
+CODESTREAMS = frozenset(PREFERRED_DECODERS) - {RLELossless}
+"""Transfer syntaxes whose frames begin with a header of their own."""
 
 DIRECT = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
 """Transfer syntaxes whose pixels are read into place, without a decoder."""
@@ -153,13 +158,18 @@ def _decode(image: Image) -> Stored:
             f"no decoder knows transfer syntax {syntax}; send the series uncompressed ({image.name})"
         ) from error
     content = _encoded(image)
-    try:
-        return _decoded(decoder, content, image)
-    except Exception as error:  # codecs raise whatever they like on damaged bytes
-        raise InstanceError(
-            f"the pixels cannot be decoded from transfer syntax {syntax} "
-            f"({type(error).__name__}); send the series uncompressed ({image.name})"
-        ) from error
+    cause: BaseException | None = None
+    for plugin in _plugins(decoder, syntax):
+        try:
+            return _decoded(decoder, plugin, content, image)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 -- codecs raise anything; a panic in Rust is no Exception
+            cause = error
+    raise InstanceError(
+        f"the pixels cannot be decoded from transfer syntax {syntax} "
+        f"({type(cause).__name__}); send the series uncompressed ({image.name})"
+    ) from cause
 
 
 def _encoded(image: Image) -> bytes:
@@ -172,8 +182,22 @@ def _encoded(image: Image) -> bytes:
     return content[start:] if length == UNDEFINED_LENGTH else content[start : start + length]
 
 
-def _decoded(decoder: Decoder, content: bytes, image: Image) -> Stored:
+def _plugins(decoder: Decoder, syntax: UID) -> tuple[str, ...]:
+    """Return the decoders to try, the best first.
+
+    gdcm is never the second try: what another decoder refused is likely damaged, and then gdcm may end the process.
+    """
+    if not syntax.is_encapsulated:
+        return ("",)
+    preferred = PREFERRED_DECODERS.get(syntax, "")
+    others = [one for one in decoder.available_plugins if one not in (preferred, "gdcm")]
+    return (*([preferred] if preferred in decoder.available_plugins else []), *others)
+
+
+def _decoded(decoder: Decoder, plugin: str, content: bytes, image: Image) -> Stored:
     pixels = image.pixels
+    if UID(image.transfer_syntax_uid) in CODESTREAMS:
+        check_codestream(get_frame(content, 0, number_of_frames=1), pixels)
     options: dict[str, Any] = {
         "rows": pixels.rows,
         "columns": pixels.columns,
@@ -186,10 +210,4 @@ def _decoded(decoder: Decoder, content: bytes, image: Image) -> Stored:
         "pixel_keyword": "PixelData",
         "pixel_vr": image.pixel_data.vr,
     }
-    preferred = PREFERRED_DECODERS.get(UID(image.transfer_syntax_uid), "")
-    if preferred in decoder.available_plugins:
-        try:
-            return decoder.as_array(content, decoding_plugin=preferred, **options)[0]
-        except RuntimeError:  # this plugin cannot; the others below may
-            pass
-    return decoder.as_array(content, **options)[0]
+    return decoder.as_array(content, decoding_plugin=plugin, **options)[0]

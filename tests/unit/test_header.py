@@ -1,6 +1,8 @@
 """The header of one instance, and the refusal of everything that is not one."""
 
 import contextlib
+import warnings
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -9,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from medaet.dicom.header import facts, read_header
-from medaet.dicom.uid import derived_uid
 from medaet.errors import InstanceError
+from medaet.testing.phantom import Storage, write_series
 
 
 def _sample(name: str) -> bytes:
@@ -22,6 +26,70 @@ def _sample(name: str) -> bytes:
 
 
 CT = _sample("CT_small.dcm")
+IDENTIFYING = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
+
+# Explicit, implicit, big endian, deflated, encapsulated, nested sequences of undefined length.
+SAMPLES = [
+    CT,
+    *(
+        _sample(name)
+        for name in (
+            "MR_small_implicit.dcm",
+            "MR_small_bigendian.dcm",
+            "image_dfl.dcm",
+            "MR_small_RLE.dcm",
+            "test-SR.dcm",
+            "rtplan.dcm",
+        )
+    ),
+]
+
+
+def _folder() -> Path:
+    path = get_testdata_file("CT_small.dcm", download=False)
+    assert isinstance(path, str)
+    return Path(path).parent
+
+
+def _identified() -> list[Path]:
+    """Return pydicom's own samples that have every identifying UID and are whole."""
+    unusable = {"MR_truncated.dcm", "rtplan_truncated.dcm", "badVR.dcm"}
+    found = []
+    for path in sorted(_folder().glob("*.dcm")):
+        with (
+            contextlib.suppress(pydicom.errors.InvalidDicomError, AttributeError),
+            warnings.catch_warnings(action="ignore"),
+        ):
+            dataset = pydicom.dcmread(path, specific_tags=list(IDENTIFYING))
+            if path.name not in unusable and all(dataset.get(keyword) for keyword in IDENTIFYING):
+                found.append(path)
+    return found
+
+
+IDENTIFIED = _identified()
+
+
+def _ct(**changes: object) -> bytes:
+    """Return a small CT image with other values of some attributes; None leaves one out."""
+    dataset = pydicom.dcmread(BytesIO(CT))
+    for keyword, value in changes.items():
+        if value is None:
+            delattr(dataset, keyword)
+        else:
+            setattr(dataset, keyword, value)
+    return _bytes(dataset)
+
+
+def _bytes(dataset: Dataset) -> bytes:
+    stream = BytesIO()
+    dataset.save_as(stream)
+    return stream.getvalue()
+
+
+def _with_raw(keyword: str, value: bytes) -> bytes:
+    """Return the CT image with bytes of the same length in place of a value."""
+    old = str(pydicom.dcmread(BytesIO(CT))[keyword].value).encode()
+    return CT.replace(old, value.ljust(len(old))[: len(old)])
 
 
 def test_read_header_finds_uids_and_modality() -> None:
@@ -33,8 +101,108 @@ def test_read_header_finds_uids_and_modality() -> None:
     assert header.modality == "CT"
 
 
+def test_there_are_enough_samples_to_read() -> None:
+    assert len(IDENTIFIED) > 50
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's opinions of its own samples
+@pytest.mark.parametrize("path", IDENTIFIED, ids=lambda path: path.stem)
+def test_read_header_agrees_with_pydicom_on_its_own_samples(path: Path) -> None:
+    header, dataset = read_header(path), pydicom.dcmread(path, stop_before_pixels=True)
+    assert header.sop_instance_uid == dataset.SOPInstanceUID
+    assert header.series_instance_uid == dataset.SeriesInstanceUID
+    assert header.study_instance_uid == dataset.StudyInstanceUID
+    assert header.sop_class_uid == dataset.SOPClassUID
+    assert header.transfer_syntax_uid == dataset.file_meta.TransferSyntaxUID
+    assert header.modality == (dataset.get("Modality") or "OT")
+    description = str(dataset.get("SeriesDescription") or "")
+    assert header.series_attributes.get("SeriesDescription", "") == description
+    image_type = dataset.get("ImageType") or ""
+    joined = image_type if isinstance(image_type, str) else "\\".join(image_type)
+    assert header.series_attributes.get("ImageType", "") == joined
+
+
+def test_read_header_reads_a_file_like_its_bytes(tmp_path: Path) -> None:
+    (tmp_path / "ct.dcm").write_bytes(CT)
+    assert read_header(tmp_path / "ct.dcm") == read_header(CT)
+
+
+def test_read_header_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InstanceError, match="No such file"):
+        read_header(tmp_path / "none.dcm")
+
+
 def test_read_header_keeps_no_patient_attribute() -> None:
     assert not [key for key in read_header(CT).series_attributes if key.startswith("Patient")]
+
+
+@pytest.mark.parametrize("keyword", IDENTIFYING)
+def test_read_header_refuses_an_instance_without_an_identifying_uid(keyword: str) -> None:
+    with pytest.raises(InstanceError, match=f"{keyword} is not a UID"):
+        read_header(_ct(**{keyword: None}))
+
+
+@pytest.mark.parametrize("value", [b"../../../../etc/passwd", b"1.2.3\x004", b"1..2", b"1.2.\xff"])
+def test_read_header_refuses_a_uid_of_other_characters(value: bytes) -> None:
+    with pytest.raises(InstanceError, match="SeriesInstanceUID is not a UID"):
+        read_header(_with_raw("SeriesInstanceUID", value))
+
+
+def test_read_header_calls_an_instance_without_modality_other() -> None:
+    assert read_header(_ct(Modality=None)).modality == "OT"
+
+
+def test_read_header_reads_implicit_elements_behind_an_explicit_transfer_syntax() -> None:
+    dataset = pydicom.dcmread(BytesIO(CT))
+    plain = Dataset({tag: dataset[tag] for tag in dataset.keys()})  # noqa: SIM118 -- tags, not elements
+    stream = BytesIO()
+    pydicom.dcmwrite(stream, plain, implicit_vr=True, little_endian=True)
+    start = CT.index(b"\x08\x00\x05\x00CS")
+    assert read_header(CT[:start] + stream.getvalue()).modality == "CT"
+
+
+# Text.
+
+
+@pytest.mark.parametrize(
+    ("character_set", "text"),
+    [
+        ("ISO_IR 192", "Schädel 頭部 голова"),
+        ("ISO_IR 100", "Schädel nativ"),
+        ("ISO_IR 144", "голова"),
+        ("GB18030", "头部平扫"),
+        (["", "ISO 2022 IR 87"], "頭部 T1"),
+        (["", "ISO 2022 IR 149"], "머리 T1"),
+    ],
+)
+def test_read_header_decodes_text_in_its_character_set(
+    character_set: str | list[str], text: str
+) -> None:
+    content = _ct(SpecificCharacterSet=character_set, SeriesDescription=text)
+    assert read_header(content).series_attributes["SeriesDescription"] == text
+
+
+def test_read_header_replaces_what_cannot_be_decoded() -> None:
+    dataset = pydicom.dcmread(BytesIO(CT))
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.add_new("SeriesDescription", "UN", b"caf\xe9")
+    assert read_header(_bytes(dataset)).series_attributes["SeriesDescription"] == "caf\ufffd"
+
+
+def test_read_header_puts_blanks_for_control_characters() -> None:
+    dataset = pydicom.dcmread(BytesIO(CT))
+    dataset.add_new("SeriesDescription", "UN", b"a\0b\x1b[31m\r\n")
+    described = read_header(_bytes(dataset)).series_attributes["SeriesDescription"]
+    assert described == "a b [31m"
+
+
+def test_read_header_cuts_long_text() -> None:
+    dataset = pydicom.dcmread(BytesIO(CT))
+    dataset.add_new("SeriesDescription", "UN", b"x" * 100_000)
+    assert len(read_header(_bytes(dataset)).series_attributes["SeriesDescription"]) == 256
+
+
+# What is cut short.
 
 
 @pytest.mark.parametrize("length", [0, 100, 131, 200, 1000, len(CT) - 500])
@@ -43,47 +211,109 @@ def test_read_header_refuses_an_instance_that_is_cut_short(length: int) -> None:
         read_header(CT[:length])
 
 
-def test_read_header_refuses_pixel_data_that_ends_early() -> None:
+@pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan_truncated.dcm"])
+def test_read_header_refuses_samples_that_end_early(name: str) -> None:
     with pytest.raises(InstanceError, match="cut short"):
-        read_header(_sample("MR_truncated.dcm"))
+        read_header(_sample(name))
 
 
-def test_read_header_accepts_deflated_data_sets() -> None:
-    assert read_header(_sample("image_dfl.dcm")).sop_instance_uid
+def test_read_header_refuses_pixel_data_with_fewer_bytes_than_pixels() -> None:
+    with pytest.raises(InstanceError, match="32768 bytes expected, 100 there"):
+        read_header(_ct(PixelData=b"\0" * 100))
 
 
-def test_read_header_refuses_a_uid_that_is_a_path() -> None:
-    dataset = pydicom.dcmread(BytesIO(CT))
-    uid = str(dataset.SeriesInstanceUID)
-    hostile = CT.replace(uid.encode(), b"../" + uid.encode()[3:])
-    with pytest.raises(InstanceError, match="SeriesInstanceUID is not a UID"):
-        read_header(hostile)
+def test_read_header_refuses_encapsulated_pixel_data_that_ends_early(tmp_path: Path) -> None:
+    storage = Storage(transfer_syntax_uid=RLELossless)
+    (path,) = write_series(tmp_path, shape=(1, 32, 32), storage=storage)
+    with pytest.raises(InstanceError, match="cut short"):
+        read_header(path.read_bytes()[:-100])
+
+
+def test_read_header_accepts_colours_that_share_bytes() -> None:
+    assert read_header(_sample("SC_ybr_full_422_uncompressed.dcm")).modality == "OT"
+
+
+def test_read_header_accepts_an_instance_without_pixels() -> None:
+    assert read_header(_ct(PixelData=None)).modality == "CT"
+
+
+def test_read_header_accepts_zeros_behind_the_data_set() -> None:
+    assert read_header(_ct(PixelData=None) + b"\0" * 6).modality == "CT"
+
+
+# What is hostile.
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    sample=st.sampled_from(SAMPLES),
+    flips=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 7)), min_size=1, max_size=20),
+    length=st.none() | st.integers(0, 5000),
+)
+def test_read_header_gives_a_header_or_an_instance_error_whatever_bits_are_flipped(
+    sample: bytes, flips: list[tuple[int, int]], length: int | None
+) -> None:
+    damaged = bytearray(sample)
+    for position, bit in flips:
+        damaged[(132 + position) % len(damaged)] ^= 1 << bit
+    with contextlib.suppress(InstanceError):
+        assert read_header(bytes(damaged[:length])).sop_instance_uid
 
 
 @settings(max_examples=200, deadline=None)
-@given(position=st.integers(132, 2000), value=st.integers(0, 255))
-def test_read_header_gives_a_header_or_an_instance_error_for_any_byte(
-    position: int, value: int
-) -> None:
-    damaged = bytearray(CT)
-    damaged[position] = value
+@given(st.binary(max_size=2000))
+def test_read_header_gives_a_header_or_an_instance_error_for_any_bytes(content: bytes) -> None:
     with contextlib.suppress(InstanceError):
-        assert read_header(bytes(damaged)).sop_instance_uid
+        read_header(bytes(128) + b"DICM" + content)
+
+
+def _crafted(data_set: bytes, transfer_syntax_uid: str) -> bytes:
+    meta = bytes(128) + b"DICM\x02\x00\x10\x00UI"
+    uid = transfer_syntax_uid.encode()
+    uid += b"\0" * (len(uid) % 2)
+    return meta + len(uid).to_bytes(2, "little") + uid + data_set
+
+
+SEQUENCE = b"\x08\x00\x15\x11" + b"\xff" * 4
+ITEM = b"\xfe\xff\x00\xe0" + b"\xff" * 4
+
+
+@pytest.mark.timeout(20)
+def test_read_header_refuses_sequences_nested_without_end() -> None:
+    with pytest.raises(InstanceError, match="nested deeper than 64 levels"):
+        read_header(_crafted((SEQUENCE + ITEM) * 100_000, ImplicitVRLittleEndian))
+
+
+@pytest.mark.timeout(60)
+def test_read_header_refuses_data_sets_that_inflate_without_end() -> None:
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    bomb = b"".join(deflater.compress(bytes(1 << 20)) for _ in range(300)) + deflater.flush()
+    assert len(bomb) < 1 << 20
+    with pytest.raises(InstanceError, match="inflates to more than"):
+        read_header(_crafted(bomb, DeflatedExplicitVRLittleEndian))
+
+
+@pytest.mark.timeout(60)
+def test_read_header_takes_bounded_time_for_many_empty_elements() -> None:
+    empty = b"\x09\x00\x10\x00" + bytes(4)
+    with pytest.raises(InstanceError, match="StudyInstanceUID is not a UID"):
+        read_header(_crafted(empty * 500_000, ImplicitVRLittleEndian))
+
+
+def test_read_header_refuses_damaged_deflated_data() -> None:
+    with pytest.raises(InstanceError, match="deflated data set is damaged"):
+        read_header(_crafted(b"\xff" * 100, DeflatedExplicitVRLittleEndian))
+
+
+# Facts.
 
 
 def test_facts_splits_the_image_type() -> None:
-    found = facts("1.2", "CT", {"ImageType": "original\\primary"}, ("1.2.3",), 4)
+    found = facts("1.2", "CT", {"ImageType": "original\\primary \\"}, ("1.2.3",), 4)
     assert found.image_type == ("ORIGINAL", "PRIMARY")
     assert found.slices == 4
 
 
-def test_derived_uid_repeats_for_the_same_parts() -> None:
-    assert derived_uid("a", "b") == derived_uid("a", "b")
-
-
-def test_derived_uid_differs_when_parts_are_joined_elsewhere() -> None:
-    assert derived_uid("ab", "c") != derived_uid("a", "bc")
-
-
-def test_derived_uid_is_a_valid_uid() -> None:
-    assert pydicom.uid.UID(derived_uid("a")).is_valid
+def test_facts_leaves_empty_what_is_not_known() -> None:
+    found = facts("1.2", "CT", {}, (), 0)
+    assert (found.body_part, found.series_description, found.image_type) == ("", "", ())
