@@ -33,6 +33,7 @@ COMMANDS = {
     "studies": Entry("studies", "app", "Studies received, and what became of them."),
     "jobs": Entry("jobs", "app", "Analyses queued, running, done and dead."),
     "deliveries": Entry("deliveries", "app", "Results on their way to peers."),
+    "run": Entry("run", "run", "One analysis on files; no database, no network."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }

@@ -1,0 +1,213 @@
+"""`medaet run`: one analysis on files, without database and network."""
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_table
+from medaet.cli.series import FoundSeries, choose, find_series, same_work
+from medaet.clock import SystemClock
+from medaet.config.load import load
+from medaet.dicom.volume import Volume, read_volume
+from medaet.errors import ConfigError
+from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.plugin.findings import Findings
+from medaet.plugin.registry import discover
+from medaet.results.objects import Algorithm, Encoded, Source, encode
+from medaet.results.preview import write_preview
+from medaet.worker.child import WorkerChild
+
+FINDINGS = "findings.json"
+
+
+def run(  # noqa: PLR0913 -- one argument for each option
+    name: Annotated[
+        str, typer.Argument(metavar="ANALYSIS", help="`medaet plugins list` shows them")
+    ],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="files and folders", exists=True)
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="gets *.dcm, *.png and findings.json", file_okay=False)
+    ],
+    *,
+    device: Annotated[str, typer.Option(help="cpu, or cuda:0")] = "cpu",
+    setting: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="a setting of the analysis")
+    ] = None,
+    module: Annotated[
+        list[str] | None, typer.Option(help="a plugin module that is not installed")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run one analysis on files; results are read back and proven before they are written.
+
+    Exit 0 when done, 1 when no series fits or the analysis or its proof fails, 2 for an unknown analysis or a wrong
+    setting.
+    """
+    with exit_codes():
+        configured = load(config)
+        registry = discover(module or ())
+        analysis = registry.analyses.get(name)
+        if analysis is None:
+            known = ", ".join(sorted(registry.analyses)) or "none"
+            raise ConfigError(f"no analysis named {name!r} is installed; installed are {known}")
+        settings = {**configured.plugins.get(name, {}), **_settings(setting or ())}
+        registry.with_settings(name, settings)
+        chosen = choose(analysis, find_series(paths))
+        one = Run(analysis, settings, chosen, device)
+        child = WorkerChild(device, module or ())
+        try:
+            with Console(stderr=True).status(f"{name} on {device} ..."):
+                report = one.write(child, out, seconds=configured.worker.job_timeout_seconds)
+        finally:
+            child.close()
+    if as_json:
+        print_json(report)
+        return
+    _show(report, out)
+
+
+class Run:
+    """One analysis on chosen series.
+
+    Args:
+        analysis: From the registry.
+        settings: Its own.
+        chosen: A series for each role.
+        device: In torch's spelling.
+    """
+
+    def __init__(
+        self,
+        analysis: type[Analysis],
+        settings: Mapping[str, object],
+        chosen: Mapping[str, FoundSeries],
+        device: str,
+    ) -> None:
+        self._analysis = analysis
+        self._settings = settings
+        self._chosen = chosen
+        self._device = device
+
+    def write(self, child: WorkerChild, out: Path, *, seconds: float) -> dict[str, object]:
+        """Analyse, encode, prove, and write everything into a folder.
+
+        Args:
+            child: Where the analysis runs.
+            out: Made when it does not exist.
+            seconds: Time limit of the analysis.
+
+        Returns:
+            What findings.json holds.
+
+        Raises:
+            MedaetError: of reading, of the analysis, of encoding or of the proof; nothing is written then.
+        """
+        started_at, started = SystemClock().now(), time.monotonic()
+        volumes = {role: read_volume(one.paths) for role, one in self._chosen.items()}
+        with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
+            findings = child.analyse(
+                self._analysis.name,
+                self._settings,
+                volumes,
+                Path(scratch) / "findings",
+                seconds=seconds,
+            ).findings
+        analysis, weights = self._analysis, weights_sha256(self._analysis)
+        algorithm = Algorithm(
+            name=analysis.name,
+            version=analysis.version,
+            title=analysis.title,
+            family=analysis.family,
+            weights_sha256=weights,
+            settings=self._settings,
+            intended_use=analysis.intended_use,
+            not_for_diagnostic_use=analysis.not_for_diagnostic_use,
+            device=self._device,
+            started_at=started_at,
+            seconds=time.monotonic() - started,
+            instance_key=same_work(analysis, weights, self._settings, self._chosen),
+            procedure=analysis.procedure,
+        )
+        paths = {role: one.paths for role, one in self._chosen.items()}
+        encoded = encode(findings, Source(paths, volumes), algorithm)
+        out.mkdir(parents=True, exist_ok=True)
+        for role, volume in volumes.items():
+            write_preview(out / f"{role}.png", volume, findings, title=algorithm.readable_title)
+        report = _report(algorithm, findings, volumes, _written(encoded, out))
+        (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
+        return report
+
+
+def _written(encoded: Sequence[Encoded], out: Path) -> list[dict[str, object]]:
+    """Write each object under its kind and a number, and say what it is."""
+    listed: list[dict[str, object]] = []
+    for number, one in enumerate(encoded, start=1):
+        path = out / f"{number}-{one.kind.lower()}.dcm"
+        path.write_bytes(one.content)
+        facts = {"kind": one.kind, "file": path.name, "sop_instance_uid": one.sop_instance_uid}
+        listed.append({**facts, "proof": one.proof})
+    return listed
+
+
+def _report(
+    algorithm: Algorithm,
+    findings: Findings,
+    volumes: Mapping[str, Volume],
+    objects: list[dict[str, object]],
+) -> dict[str, object]:
+    return {
+        "analysis": algorithm.name,
+        "version": algorithm.version,
+        "device": algorithm.device,
+        "seconds": round(algorithm.seconds, 2),
+        "settings": dict(algorithm.settings),
+        "segments": [
+            {
+                "label": one.label,
+                "role": one.role,
+                "voxels": int(one.mask.sum()),
+                "volume_ml": round(float(one.mask.sum()) * volumes[str(one.role)].voxel_ml, 3),
+            }
+            for one in findings.segments
+        ],
+        "measurements": [asdict(one) for one in findings.measurements],
+        "remarks": list(findings.remarks),
+        "objects": objects,
+    }
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, object]:
+    """Read KEY=VALUE pairs; a value is JSON where it can be, else text."""
+    found: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--setting {pair!r}: write KEY=VALUE")
+        try:
+            found[key] = json.loads(value)
+        except json.JSONDecodeError:
+            found[key] = value
+    return found
+
+
+def _show(report: dict[str, object], out: Path) -> None:
+    segments = report["segments"]
+    assert isinstance(segments, list)
+    print_table(
+        ("segment", "ml"),
+        [(one["label"], f"{one['volume_ml']:.1f}") for one in segments],
+        empty="no segments",
+    )
+    for path in sorted(out.glob("*.png")) + sorted(out.glob("*.dcm")) + [out / FINDINGS]:
+        typer.echo(path)
+    typer.echo(f"{report['seconds']} s on {report['device']}; not for diagnostic use")

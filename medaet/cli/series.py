@@ -1,0 +1,127 @@
+"""Series as they lie in files and folders, and the choice of those that an analysis takes."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medaet.dicom.header import facts, read_header
+from medaet.dicom.identity import InstanceHeader, SeriesFacts
+from medaet.errors import InstanceError, SelectionError
+from medaet.plugin.analysis import Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSeries:
+    """A series in files.
+
+    Attributes:
+        facts: What selectors ask for.
+        digests: SOP Instance UID and SHA-256 of each file, sorted.
+        paths: One file for each instance.
+    """
+
+    facts: SeriesFacts
+    digests: tuple[tuple[str, str], ...]
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All series below some paths, the largest first, and the number of files that are no instances."""
+
+    series: tuple[FoundSeries, ...]
+    others: int
+
+
+def find_series(paths: Iterable[Path]) -> Found:
+    """Read the headers of files, and of every file below folders, and group them by series.
+
+    A SOP instance that is there twice counts once.
+    """
+    grouped: dict[str, dict[str, tuple[InstanceHeader, Path]]] = {}
+    others = 0
+    for path in _files(paths):
+        try:
+            header = read_header(path)
+        except InstanceError:
+            others += 1
+            continue
+        instances = grouped.setdefault(header.series_instance_uid, {})
+        instances.setdefault(header.sop_instance_uid, (header, path))
+    series = [_series(list(instances.values())) for instances in grouped.values()]
+    series.sort(key=lambda one: (-one.facts.slices, one.facts.series_instance_uid))
+    return Found(tuple(series), others)
+
+
+def choose(analysis: type[Analysis], found: Found) -> dict[str, FoundSeries]:
+    """Give each role of an analysis the largest series that fits and is not taken yet.
+
+    Raises:
+        SelectionError: a role stays empty; the message holds every failed check of every series.
+    """
+    if not found.series:
+        raise SelectionError(
+            f"no DICOM instance is among the {found.others} files; name files or folders of a series"
+        )
+    chosen: dict[str, FoundSeries] = {}
+    for role, selector in analysis.inputs.items():
+        free = [one for one in found.series if one not in chosen.values()]
+        fitting = [one for one in free if selector.matches(one.facts)]
+        if not fitting:
+            raise SelectionError(
+                "\n".join(
+                    [
+                        f"no series fits role {role!r} of {analysis.name}:",
+                        *(_refusal(one, role, analysis) for one in free),
+                    ]
+                )
+            )
+        chosen[role] = fitting[0]
+    return chosen
+
+
+def same_work(
+    analysis: type[Analysis],
+    weights: str,
+    settings: Mapping[str, object],
+    chosen: Mapping[str, FoundSeries],
+) -> str:
+    """Summarise everything that decides the results: a repeat on the same files makes the same instances."""
+    inputs = sorted((role, one.digests) for role, one in chosen.items())
+    content = [analysis.name, analysis.version, weights, sorted(settings.items()), inputs]
+    return hashlib.sha256(repr(content).encode()).hexdigest()
+
+
+def _refusal(series: FoundSeries, role: str, analysis: type[Analysis]) -> str:
+    checks = analysis.inputs[role].checks(series.facts)
+    failed = "; ".join(str(check) for check in checks if not check.passed)
+    return f"  series {series.facts.series_instance_uid}: {failed}"
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    files: dict[Path, None] = {}
+    for path in paths:
+        below = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+        files.update(dict.fromkeys(below))
+    return list(files)
+
+
+def _series(instances: Sequence[tuple[InstanceHeader, Path]]) -> FoundSeries:
+    header = instances[0][0]
+    return FoundSeries(
+        facts=facts(
+            header.series_instance_uid,
+            header.modality,
+            header.series_attributes,
+            sop_class_uids=tuple(sorted({one.sop_class_uid for one, _ in instances})),
+            slices=len(instances),
+        ),
+        digests=tuple(
+            sorted(
+                (one.sop_instance_uid, hashlib.sha256(path.read_bytes()).hexdigest())
+                for one, path in instances
+            )
+        ),
+        paths=tuple(path for _, path in instances),
+    )
