@@ -7,7 +7,7 @@ or raises anything but InstanceError; the time is proportional to the size.
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -64,7 +64,7 @@ class PixelElement:
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """The elements of one instance.
+    """The elements of one instance; its repr() holds nothing of the patient.
 
     Attributes:
         values: Raw values by PS3.6 keyword; what is longer than `MAXIMUM_VALUE_BYTES`, or a sequence, is cut.
@@ -74,9 +74,9 @@ class Elements:
 
     transfer_syntax_uid: str
     byte_order: Literal["little", "big"]
-    values: Mapping[str, bytes]
+    values: Mapping[str, bytes] = field(repr=False)
     pixel_data: PixelElement | None
-    content: bytes
+    content: bytes = field(repr=False)
 
     def text(self, keyword: str) -> str:
         """Return a value as printable text, "" when absent; several values stay joined by backslashes."""

@@ -1,6 +1,6 @@
 """Small synthetic CT and MR series with known answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from pydicom.uid import (
     MRImageStorage,
     RLELossless,
 )
+from pydicom.valuerep import format_number_as_ds
 
 from medaet.dicom.uid import (
     IMPLEMENTATION_CLASS_UID,
@@ -102,10 +103,10 @@ def write_series(  # noqa: PLR0913 -- each keyword is one attribute of the serie
         dataset = _header(modality, body_part, f"{modality} {seed}")
         dataset.SOPInstanceUID = derived_uid("phantom", modality, str(seed), str(number))
         dataset.InstanceNumber = number + 1
-        dataset.ImagePositionPatient = [f"{value:.6g}" for value in position]
-        dataset.ImageOrientationPatient = [f"{value:.10g}" for value in orientation]
-        dataset.PixelSpacing = [spacing_mm[1], spacing_mm[2]]
-        dataset.SliceThickness = spacing_mm[0]
+        dataset.ImagePositionPatient = _decimals(position)
+        dataset.ImageOrientationPatient = _decimals(orientation)
+        dataset.PixelSpacing = _decimals(spacing_mm[1:])
+        (dataset.SliceThickness,) = _decimals(spacing_mm[:1])
         _put_pixels(dataset, plane, storage)
         change(dataset, number)
         paths.append(folder / f"{number + 1:04}.dcm")
@@ -159,6 +160,10 @@ def _header(modality: str, body_part: str, name: str) -> Dataset:
     return dataset
 
 
+def _decimals(numbers: Iterable[float]) -> list[str]:
+    return [format_number_as_ds(float(number)) for number in numbers]
+
+
 def _put_pixels(dataset: Dataset, plane: NDArray[np.integer], storage: Storage) -> None:
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = storage.photometric_interpretation
@@ -167,8 +172,7 @@ def _put_pixels(dataset: Dataset, plane: NDArray[np.integer], storage: Storage) 
     dataset.BitsStored = storage.bits_stored
     dataset.HighBit = storage.bits_stored - 1
     dataset.PixelRepresentation = int(storage.is_signed)
-    dataset.RescaleIntercept = f"{storage.intercept:g}"
-    dataset.RescaleSlope = f"{storage.slope:g}"
+    dataset.RescaleIntercept, dataset.RescaleSlope = _decimals((storage.intercept, storage.slope))
     stored = np.rint((plane - storage.intercept) / storage.slope).astype(storage.dtype)
     vr = "OB" if storage.bits_allocated == 8 else "OW"
     content = stored.tobytes()
