@@ -62,3 +62,6 @@ MR_PROCEDURE = Code("25056-3", "LN", "MRI unspecified body region")
 COMMENT = Code("121106", "DCM", "Comment")
 NOT_DETECTED = Code("260415000", "SCT", "Not detected")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+
+# Measurements without a code in SCT or DCM that we know of: a scheme of our own (PS3.16 §8.2).
+EMPHYSEMA_INDEX = Code("LAA-950", "99MEDAET", "Low attenuation area below -950 HU")

@@ -3,11 +3,13 @@
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from medaet.dicom.codes import Code
@@ -35,6 +37,19 @@ class AnalysisRuntime(Protocol):
 
     def progress(self, fraction: float, text: str = "") -> None:
         """Say how far the analysis is, from 0 to 1."""
+        ...
+
+    def segment(
+        self,
+        network: Any,  # a torch module; importing this contract never loads torch
+        volume: Volume,
+        *,
+        spacing_mm: tuple[float, float, float],
+        window: tuple[int, int, int] = (96, 96, 96),
+        overlap: float = 0.25,
+        intensity: Callable[[Any], Any] = lambda image: image,
+    ) -> NDArray[np.uint8]:
+        """Run a network over a volume in sliding windows; see `medaet.compute.runtime.Runtime.segment`."""
         ...
 
 
