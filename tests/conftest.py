@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import psycopg
 import pytest
@@ -20,6 +19,7 @@ from sqlalchemy import text
 from medaet.store.engine import Database
 from medaet.store.tables import Base
 from medaet.testing.clock import FakeClock
+from tests.peers import missing
 
 START_SECONDS = 60
 POLL_SECONDS = 0.05
@@ -62,7 +62,7 @@ def cluster() -> Iterator[Cluster]:
     """PostgreSQL, started once in each test process and stopped at its end."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parts[-2]))
     if not programs:
-        _missing("PostgreSQL's server programs are not installed")
+        missing("PostgreSQL's server programs are not installed")
     folder = Path(tempfile.mkdtemp(prefix="medaet-pg-"))  # short: a socket's path has a limit
     try:
         as_user = _as_user(folder)
@@ -127,10 +127,10 @@ def scans() -> Path:
     """The folder of real scans that are tested on but not shipped."""
     named = os.environ.get("MEDAET_TEST_DATA")
     if not named:
-        _missing("MEDAET_TEST_DATA does not name the folder of test scans")
+        missing("MEDAET_TEST_DATA does not name the folder of test scans")
     folder = Path(named)
     if not folder.is_dir():
-        _missing(f"MEDAET_TEST_DATA names {folder}, which is not a folder")
+        missing(f"MEDAET_TEST_DATA names {folder}, which is not a folder")
     return folder
 
 
@@ -154,13 +154,6 @@ SETTINGS = {
 }
 
 
-def _missing(what: str) -> NoReturn:
-    """Skip where a person tests, fail where everything must be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 def _as_user(folder: Path) -> list[str]:
     """Return the command that gives up root, which PostgreSQL refuses, and dies with the tests."""
     command = ["setpriv", "--pdeathsig=QUIT"]
@@ -168,7 +161,7 @@ def _as_user(folder: Path) -> list[str]:
         try:
             user = pwd.getpwnam("postgres")
         except KeyError:
-            _missing("there is no user postgres to run a server as")
+            missing("there is no user postgres to run a server as")
         os.chown(folder, user.pw_uid, user.pw_gid)
         command += [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     return command

@@ -1,6 +1,5 @@
 """The schema's revisions, on both databases."""
 
-import shutil
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from medaet.store import migrate
 from medaet.store.engine import Database
 from medaet.store.tables import Base, StudyRow
 from medaet.testing.clock import NOON
+from tests.peers import system_program
 
 
 def test_upgrade_gives_an_empty_database_the_schema_of_the_tables(empty_url: str) -> None:
@@ -98,11 +98,10 @@ def test_backup_leaves_nothing_behind_when_the_database_is_damaged(tmp_path: Pat
 
 @pytest.mark.postgres
 def test_backup_of_postgres_can_be_restored(postgres_url: str, tmp_path: Path) -> None:
-    if shutil.which("pg_restore") is None:
-        pytest.skip("PostgreSQL's client programs are not installed")
+    program = system_program("pg_restore")
     migrate.backup(postgres_url, tmp_path / "dump")
     listed = subprocess.run(
-        ["pg_restore", "--list", tmp_path / "dump"], capture_output=True, text=True, check=True
+        [program, "--list", tmp_path / "dump"], capture_output=True, text=True, check=True
     )
     assert all(f"TABLE DATA public {table} " in listed.stdout for table in Base.metadata.tables)
 

@@ -26,7 +26,8 @@ from medaet.testing.clock import FakeClock
 from medaet.testing.rows import LEASE, Shelf, result
 
 ATTEMPTS = 2
-WAITS = {1: timedelta(seconds=10), 2: timedelta(seconds=20)}
+WAITS = {0: timedelta(seconds=10), 1: timedelta(seconds=10), 2: timedelta(seconds=20)}
+"""By failures in a row; an error of the host costs no attempt, and waits as after the first failure."""
 
 
 @dataclass

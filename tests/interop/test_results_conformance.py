@@ -1,9 +1,6 @@
 import gzip
 import io
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from medaet.plugin.findings import Findings, Measurement, Segment
 from medaet.results.objects import Source, encode
 from medaet.testing.phantom import write_series
 from medaet.testing.run import algorithm, source_of, two_boxes
+from tests.peers import environment_program, system_program
 
 pytestmark = pytest.mark.interop
 
@@ -24,15 +22,10 @@ SCANS = ("chest_ct", "brain_mr", "head_ct", "head_mr_t1_1mm")
 ILLEGAL_ROOT = "Illegal root for UID uses non-existent ITU-T arc"
 
 
-def tool(name: str) -> str | None:
-    """Return the path of a tool on PATH or in the environment that runs the tests."""
-    return shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-
-
 def run(*command: str | Path) -> str:
     """Run a tool from outside and return all that it says."""
-    program = tool(str(command[0]))
-    assert program, f"{command[0]} is not installed"
+    name = str(command[0])
+    program = system_program(name) if name == "dsrdump" else environment_program(name)
     arguments = [str(part) for part in command[1:]]
     done = subprocess.run([program, *arguments], capture_output=True, timeout=120, check=False)
     return (done.stdout + done.stderr).decode("utf-8", "replace")
@@ -146,9 +139,6 @@ def test_dsrdump_prints_a_readable_report(results: dict[str, Path]) -> None:
     assert not [line for line in printed.splitlines() if line.startswith("E:")]
 
 
-@pytest.mark.skipif(
-    tool("segimage2itkimage") is None, reason="dcmqi is not installed; pip install dcmqi"
-)
 def test_dcmqi_reads_the_same_voxels(
     results: dict[str, Path], phantom: Source, tmp_path: Path
 ) -> None:

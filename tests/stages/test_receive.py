@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -44,6 +43,7 @@ from medaet.store.instances import InstanceStore
 from medaet.store.tables import InstanceRow, SeriesRow
 from medaet.testing.phantom import write_series
 from medaet_daemon.receive import SpoolSink
+from tests.peers import system_program
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -112,13 +112,15 @@ def _send(peer: Peer, *paths: Path, calling_ae_title: str = "SCANNER") -> list[S
 
 
 def _dcmtk(program: str, peer: Peer, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    found = shutil.which(program)
-    if found is None:
-        message = f"{program} of dcmtk is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    command = [found, "-aet", "SCANNER", "-aec", peer.ae_title, peer.host, str(peer.port)]
+    command = [
+        system_program(program),
+        "-aet",
+        "SCANNER",
+        "-aec",
+        peer.ae_title,
+        peer.host,
+        str(peer.port),
+    ]
     return subprocess.run(
         [*command, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
     )

@@ -1,7 +1,6 @@
 """The files that `medaet init` writes: they load, they name every key, they are hardened."""
 
 import re
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,6 +15,7 @@ from medaet.cli import application
 from medaet.cli.init import NAMES, templates
 from medaet.config.load import load
 from medaet.config.model import Config
+from tests.peers import system_program
 
 UNITS = ("medaetd.service", "medaet-worker@.service")
 EXAMPLE = re.compile(r"^#(?=[\[a-z])", re.MULTILINE)
@@ -84,9 +84,7 @@ def test_init_exits_2_rather_than_replace_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", UNITS)
 def test_unit_is_exposed_less_than_2(name: str) -> None:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd-analyze is not installed")
+    program = system_program("systemd-analyze")
     done = subprocess.run(
         [program, "security", "--offline=true", "--threshold=20", str(templates() / name)],
         capture_output=True,
