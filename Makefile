@@ -25,7 +25,7 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 
 bench: $(STAMP)
-	$(BIN)/python -m pytest tests/benchmarks -q -s
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --timeout=0 -q -s $(BENCH_ARGS)
 
 # Versions come from constraints.txt: a set that was installed and tested together.
 $(STAMP): pyproject.toml constraints.txt

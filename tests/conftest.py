@@ -116,6 +116,12 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def empty_postgres_url(cluster: Cluster) -> str:
+    """The URL of a PostgreSQL database without any table."""
+    return cluster.create("empty")
+
+
+@pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """An open database with empty tables, once on each kind of database."""
     with contextlib.closing(Database(database_url, durable=False)) as opened:

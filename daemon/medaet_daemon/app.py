@@ -21,6 +21,7 @@ from medaet.errors import ConfigError, SchemaError
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
+from medaet.routes import check_routes
 from medaet.store import migrate
 from medaet.store.engine import Database
 from medaet.store.files import Spool
@@ -31,7 +32,7 @@ from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
 from medaet_daemon.deliver import Deliver
-from medaet_daemon.dispatch import Dispatch, check_routes
+from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue

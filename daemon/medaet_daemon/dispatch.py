@@ -15,7 +15,6 @@ from medaet.clock import Clock
 from medaet.config.model import Config, Route, When
 from medaet.dicom.header import facts
 from medaet.dicom.identity import SeriesFacts
-from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue, NewJob
@@ -170,30 +169,6 @@ class Dispatch:
             if found not in names:
                 names.append(found)
         return names
-
-
-def check_routes(config: Config, registry: Registry) -> None:
-    """Refuse routes to analyses that are not installed, and settings that no analysis takes.
-
-    Raises:
-        ConfigError: with one line for each mistake.
-    """
-    known = ", ".join(sorted(registry.analyses)) or "none"
-    wrong = [
-        f"routes.{number}.analyses: {name!r} is not installed; installed are {known}"
-        for number, route in enumerate(config.routes)
-        for name in route.analyses
-        if name not in registry.analyses
-    ]
-    wrong += [
-        f"plugins.{name}: no such analysis is installed; installed are {known}"
-        for name in config.plugins
-        if name not in registry.analyses
-    ]
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    for name, settings in config.plugins.items():
-        registry.with_settings(name, settings)
 
 
 def _candidates(session: Session, study_id: int) -> list[Candidate]:

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 DRAIN_SECONDS = 30.0
 PULSE_SECONDS = 10.0
 LONGEST_RESTART_WAIT_SECONDS = 30.0
+COMMAND = (sys.executable, "-P", "-m", "medaet_daemon")
 STEADY_SECONDS = 60.0
 
 
@@ -30,7 +31,7 @@ class Role:
 
     Attributes:
         name: For logs, such as "receive" or "worker cpu".
-        arguments: Of `python -m medaet_daemon`.
+        arguments: Of the daemon's command.
     """
 
     name: str
@@ -52,10 +53,27 @@ class Child:
 
 
 class Supervisor:
-    """Keeps every role running until a signal says stop."""
+    """Keeps every role running until a signal says stop.
 
-    def __init__(self, roles: Sequence[Role]) -> None:
+    Args:
+        roles: What to run.
+        command: What runs a role, followed by the role's arguments and `--pulse-fd N`.
+        pulse_seconds: How long a process may show no pulse before systemd's watchdog goes hungry.
+        drain_seconds: How long processes may take to end after SIGTERM.
+    """
+
+    def __init__(
+        self,
+        roles: Sequence[Role],
+        *,
+        command: Sequence[str] = COMMAND,
+        pulse_seconds: float = PULSE_SECONDS,
+        drain_seconds: float = DRAIN_SECONDS,
+    ) -> None:
         self._children = [Child(role) for role in roles]
+        self._command = tuple(command)
+        self._pulse_seconds = pulse_seconds
+        self._drain_seconds = drain_seconds
         self._selector = selectors.DefaultSelector()
         self._signals = 0
         self._told_ready = False
@@ -98,15 +116,7 @@ class Supervisor:
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
         child.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "medaet_daemon",
-                *child.role.arguments,
-                "--pulse-fd",
-                str(writer),
-            ],
+            [*self._command, *child.role.arguments, "--pulse-fd", str(writer)],
             pass_fds=(writer,),
             stdin=subprocess.DEVNULL,
         )
@@ -137,18 +147,18 @@ class Supervisor:
             self._told_ready = True
             log.info("daemon.ready", processes=len(ready))
             notify("READY=1")
-        alive = all(now - child.last_pulse_at < PULSE_SECONDS for child in ready)
+        alive = all(now - child.last_pulse_at < self._pulse_seconds for child in ready)
         if alive and len(ready) == len(self._children):
             notify(f"WATCHDOG=1\nSTATUS={len(ready)} of {len(self._children)} processes ready")
 
     def _drain(self) -> int:
         """Ask every process to finish what it holds, then end what has not."""
         notify("STOPPING=1")
-        log.info("daemon.stopping", drain_seconds=DRAIN_SECONDS)
+        log.info("daemon.stopping", drain_seconds=self._drain_seconds)
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             process.terminate()
-        deadline = time.monotonic() + DRAIN_SECONDS
+        deadline = time.monotonic() + self._drain_seconds
         for process in running:
             while process.poll() is None and time.monotonic() < deadline and self._signals < 2:
                 time.sleep(0.05)

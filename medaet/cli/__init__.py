@@ -28,6 +28,7 @@ class Entry:
 COMMANDS = {
     "demo": Entry("demo", "demo", "Show the whole chain on loopback with two bundled scans."),
     "init": Entry("init", "init", "Write a commented medaet.toml and the systemd units."),
+    "doctor": Entry("doctor", "doctor", "Say what is wrong here, and how to mend it."),
     "config": Entry("configuration", "app", "The configuration."),
     "db": Entry("database", "app", "The database: schema and backups."),
     "plugins": Entry("plugins", "app", "The installed analyses."),

@@ -8,8 +8,8 @@ from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_
 from medaet.config.load import load
 from medaet.config.model import Config
 from medaet.config.origins import plain, settings
-from medaet.errors import ConfigError
 from medaet.plugin.registry import discover
+from medaet.routes import check_routes
 
 app = typer.Typer(name="config", help="The configuration.", no_args_is_help=True)
 
@@ -19,7 +19,7 @@ def check(*, config: ConfigFile = None) -> None:
     """Check medaet.toml, its routes and its plugin settings. Exit 0 when all is well, 2 when not."""
     with exit_codes():
         found = load(config)
-        _check_plugins(found)
+        check_routes(found, discover())
     typer.echo(
         f"well: {len(found.peers)} peers, {len(found.routes)} routes, "
         f"listening as {found.listener.ae_title} on port {found.listener.port}"
@@ -51,27 +51,3 @@ def show(
 def schema() -> None:
     """Print the JSON schema of medaet.toml, for editors. Exit 0."""
     print_json(Config.model_json_schema())
-
-
-def _check_plugins(config: Config) -> None:
-    """Refuse routes and settings of analyses that are not installed.
-
-    Raises:
-        ConfigError: with one line for each mistake.
-    """
-    registry = discover()
-    known = ", ".join(sorted(registry.analyses)) or "none"
-    named = [
-        (f"routes.{number}.analyses", name)
-        for number, route in enumerate(config.routes)
-        for name in route.analyses
-    ] + [("plugins", name) for name in config.plugins]
-    wrong = [
-        f"{key}: no analysis named {name!r} is installed; installed are {known}"
-        for key, name in named
-        if name not in registry.analyses
-    ]
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    for name, values in config.plugins.items():
-        registry.with_settings(name, values)

@@ -5,6 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import select
+
 from medaet.clock import SystemClock
 from medaet.config.model import Config
 from medaet.errors import DatabaseUnavailableError
@@ -15,7 +17,7 @@ from medaet.queue.jobs import JobQueue
 from medaet.queue.rows import Delivery, Job
 from medaet.store.engine import Database
 from medaet.store.files import Spool
-from medaet.store.tables import DeliveryState, JobState
+from medaet.store.tables import DeliveryState, JobState, ResultRow, StudyRow
 
 SENT = (DeliveryState.SENT, DeliveryState.COMMITTED)
 
@@ -25,17 +27,21 @@ class Outcome:
     """One job and what came of it.
 
     Attributes:
+        study_instance_uid: Of the study it belongs to.
         seconds: From the lease to the findings.
         volumes: Millilitres of each segment, by label.
         received: SOP Instance UIDs of its results that lie in the PACS.
         expected: Number of its results.
+        voxels_compared: How many voxels the proof read back and compared.
     """
 
     job: Job
+    study_instance_uid: str
     seconds: float
     volumes: dict[str, float]
     received: tuple[str, ...]
     expected: int
+    voxels_compared: int
 
     @property
     def complete(self) -> bool:
@@ -104,8 +110,17 @@ class Watch:
             where = self._spool.path(job.findings_path)
             seconds = float(json.loads((where / "run.json").read_text(encoding="utf-8"))["seconds"])
             volumes = millilitres(folder.load(where))
+        with self._database.read() as session:
+            study = session.get_one(StudyRow, job.study_id).study_instance_uid
+            results = session.scalars(select(ResultRow).where(ResultRow.job_id == job.id)).all()
         return Outcome(
-            job, seconds, volumes, tuple(one.sop_instance_uid for one in received), len(mine)
+            job=job,
+            study_instance_uid=study,
+            seconds=seconds,
+            volumes=volumes,
+            received=tuple(one.sop_instance_uid for one in received),
+            expected=len(mine),
+            voxels_compared=sum(int(one.proof.get("voxels_compared", 0)) for one in results),
         )
 
 

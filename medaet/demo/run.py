@@ -18,6 +18,8 @@ SCANS: Final[tuple[ScanName, ...]] = ("chest-ct", "brain-mr")
 START_SECONDS = 60.0
 FINISH_SECONDS = 600.0
 POLL_SECONDS = 0.25
+STUDY_DIGITS = 8
+PIPE_WIDTH = 120
 
 
 def run(out: Path, console: Console | None = None) -> int:
@@ -30,7 +32,7 @@ def run(out: Path, console: Console | None = None) -> int:
     Returns:
         0 when everything came back proven, 1 otherwise.
     """
-    console = console or Console()
+    console = console or _console()
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
     for picture in out.glob("*.png"):
@@ -62,6 +64,12 @@ def run(out: Path, console: Console | None = None) -> int:
     if not complete:
         console.print(f"Not everything came back; see {out / 'site' / 'medaetd.log'}")
     return 0 if complete and pictures else 1
+
+
+def _console() -> Console:
+    """A pipe has no width; the table is made for a wide one."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_WIDTH)
 
 
 def await_daemon(one: Site, seconds: float = START_SECONDS) -> bool:
@@ -102,16 +110,23 @@ def _follow(watch: Watch, sending: list[subprocess.Popen[bytes]], console: Conso
 
 def _table(outcomes: list[Outcome]) -> Table:
     table = Table(title="What came back")
-    for column in ("analysis", "device", "seconds", "segments", "at the PACS", "proof"):
+    for column in ("study", "analysis", "device", "seconds", "segments", "at the PACS", "proof"):
         table.add_column(column)
     for one in outcomes:
         segments = "\n".join(f"{label}: {ml:.0f} ml" for label, ml in one.volumes.items())
         table.add_row(
+            f"...{one.study_instance_uid[-STUDY_DIGITS:]}",
             one.job.analysis,
             one.job.device or "-",
             f"{one.seconds:.1f}",
             segments or "-",
             f"{len(one.received)} of {one.expected}",
-            "proven" if one.complete else (one.job.last_error or one.job.state.value),
+            _proof(one),
         )
     return table
+
+
+def _proof(one: Outcome) -> str:
+    if not one.complete:
+        return one.job.last_error or one.job.state.value
+    return f"{one.voxels_compared / 1e6:.1f} million\nvoxels equal"

@@ -14,7 +14,7 @@ from medaet.queue.backoff import backoff
 from medaet.queue.rows import Delivery, read_deliveries
 from medaet.store import events
 from medaet.store.engine import Database
-from medaet.store.tables import DeliveryRow, DeliveryState
+from medaet.store.tables import DELIVERIES_UNDER_WAY, DeliveryRow, DeliveryState
 
 __all__ = ["Delivery", "DeliveryQueue"]
 
@@ -130,7 +130,11 @@ class DeliveryQueue:
         now = self._clock.now()
         ended = (
             select(DeliveryRow)
-            .where(DeliveryRow.state == DeliveryState.LEASED, DeliveryRow.lease_ends_at < now)
+            .where(
+                DELIVERIES_UNDER_WAY,
+                DeliveryRow.state == DeliveryState.LEASED,
+                DeliveryRow.lease_ends_at < now,
+            )
             .order_by(DeliveryRow.id)
         )
         if not self._finds(ended):
@@ -182,7 +186,11 @@ class DeliveryQueue:
 def _due(now: datetime) -> Select[DeliveryRow]:
     return (
         select(DeliveryRow)
-        .where(DeliveryRow.state == DeliveryState.READY, DeliveryRow.due_at <= now)
+        .where(
+            DELIVERIES_UNDER_WAY,
+            DeliveryRow.state == DeliveryState.READY,
+            DeliveryRow.due_at <= now,
+        )
         .order_by(DeliveryRow.due_at, DeliveryRow.id)
     )
 

@@ -24,7 +24,7 @@ from medaet.queue.keep import keep_results
 from medaet.queue.rows import Job, JobInput, NewJob, NewResult, read_jobs
 from medaet.queue.state import HELD, allowed
 from medaet.store.engine import Database
-from medaet.store.tables import JobRow, JobState, Priority
+from medaet.store.tables import JOBS_UNDER_WAY, JobRow, JobState, Priority
 
 __all__ = ["Job", "JobInput", "JobQueue", "NewJob", "NewResult"]
 
@@ -191,7 +191,7 @@ class JobQueue:
         now = self._clock.now()
         ended = (
             select(JobRow)
-            .where(JobRow.state.in_(tuple(HELD)), JobRow.lease_ends_at < now)
+            .where(JOBS_UNDER_WAY, JobRow.state.in_(tuple(HELD)), JobRow.lease_ends_at < now)
             .order_by(JobRow.id)
         )
         if not self._finds(ended):
@@ -216,7 +216,7 @@ class JobQueue:
         urgency = case((JobRow.priority == Priority.STAT, 0), else_=1)
         due = (
             select(JobRow)
-            .where(JobRow.state == waiting, JobRow.due_at <= now)
+            .where(JOBS_UNDER_WAY, JobRow.state == waiting, JobRow.due_at <= now)
             .order_by(urgency, JobRow.due_at, JobRow.id)
             .limit(1)
         )

@@ -56,6 +56,11 @@ class InstanceStore:
         self._database = database
         self._clock = clock
 
+    @property
+    def database(self) -> Database:
+        """Where the rows are."""
+        return self._database
+
     def record(
         self,
         header: InstanceHeader,

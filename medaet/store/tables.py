@@ -6,48 +6,24 @@ job 1--n result 1--n delivery
 study 1--n event
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    DateTime,
-    Dialect,
-    Enum,
     ForeignKey,
     Index,
     MetaData,
     String,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time in UTC, on both databases: SQLite would hand back naive ones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times, store the others in UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"a naive time cannot be stored: {value}")
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return aware times only."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.replace(tzinfo=UTC)
+from medaet.store.columns import UtcDateTime, words
 
 
 class SeriesState(StrEnum):
@@ -103,15 +79,12 @@ class Base(MappedAsDataclass, DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
-def _words(enum: type[StrEnum]) -> Enum:
-    """Store an enumeration by its words, in a column any newer word fits into."""
-    return Enum(
-        enum,
-        native_enum=False,
-        create_constraint=False,
-        length=16,
-        values_callable=lambda members: [member.value for member in members],
-    )
+JOBS_UNDER_WAY = text("state in ('ready', 'leased', 'analysed', 'encoding')")
+DELIVERIES_UNDER_WAY = text("state in ('ready', 'leased')")
+"""Conditions of partial indexes, which hold the few rows that are not history.
+
+Queries repeat the condition, because SQLite uses a partial index only for a query that has the very same term.
+"""
 
 
 class StudyRow(Base, kw_only=True):
@@ -146,7 +119,7 @@ class SeriesRow(Base, kw_only=True):
     series_instance_uid: Mapped[str] = mapped_column(String(64))
     modality: Mapped[str] = mapped_column(String(16))
     attributes: Mapped[dict[str, Any]]
-    state: Mapped[SeriesState] = mapped_column(_words(SeriesState), default=SeriesState.OPEN)
+    state: Mapped[SeriesState] = mapped_column(words(SeriesState), default=SeriesState.OPEN)
     generation: Mapped[int] = mapped_column(default=1)
     close_reason: Mapped[str | None] = mapped_column(Text, default=None)
     calling_ae_title: Mapped[str] = mapped_column(String(16), default="")
@@ -203,8 +176,8 @@ class JobRow(Base, kw_only=True):
             "ix_job_waiting",
             "state",
             "due_at",
-            sqlite_where=text("state in ('ready', 'leased', 'analysed', 'encoding')"),
-            postgresql_where=text("state in ('ready', 'leased', 'analysed', 'encoding')"),
+            sqlite_where=JOBS_UNDER_WAY,
+            postgresql_where=JOBS_UNDER_WAY,
         ),
         Index("ix_job_study_id", "study_id"),
     )
@@ -217,8 +190,8 @@ class JobRow(Base, kw_only=True):
     weights_sha256: Mapped[str] = mapped_column(String(64))
     settings: Mapped[dict[str, Any]]
     send_to: Mapped[list[str]]
-    priority: Mapped[Priority] = mapped_column(_words(Priority), default=Priority.ROUTINE)
-    state: Mapped[JobState] = mapped_column(_words(JobState), default=JobState.READY)
+    priority: Mapped[Priority] = mapped_column(words(Priority), default=Priority.ROUTINE)
+    state: Mapped[JobState] = mapped_column(words(JobState), default=JobState.READY)
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
     attempt: Mapped[int] = mapped_column(default=0)
@@ -284,15 +257,15 @@ class DeliveryRow(Base, kw_only=True):
             "ix_delivery_waiting",
             "state",
             "due_at",
-            sqlite_where=text("state in ('ready', 'leased')"),
-            postgresql_where=text("state in ('ready', 'leased')"),
+            sqlite_where=DELIVERIES_UNDER_WAY,
+            postgresql_where=DELIVERIES_UNDER_WAY,
         ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True, init=False)
     result_id: Mapped[int] = mapped_column(ForeignKey("result.id", ondelete="CASCADE"))
     peer: Mapped[str] = mapped_column(String(64))
-    state: Mapped[DeliveryState] = mapped_column(_words(DeliveryState), default=DeliveryState.READY)
+    state: Mapped[DeliveryState] = mapped_column(words(DeliveryState), default=DeliveryState.READY)
     due_at: Mapped[datetime]
     attempt: Mapped[int] = mapped_column(default=0)
     leased_by: Mapped[str | None] = mapped_column(String(128), default=None)

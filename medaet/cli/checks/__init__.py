@@ -1,0 +1,1 @@
+"""What `medaet doctor` looks at; each check says what it found, and how to mend it."""
