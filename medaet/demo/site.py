@@ -90,10 +90,10 @@ class Site:
         """Start the daemon, also after it was killed."""
         self.daemon = self._start("medaet_daemon", "--config", str(self.config_file))
 
-    def scan(self, folder: Path) -> subprocess.Popen[bytes]:
-        """Start sending a folder as the scanner does."""
-        port = str(self.config.listener.port)
-        return self._start("medaet.testing.scanner", str(folder), "--port", port)
+    def scan(self, folder: Path, *, pause_seconds: float = 0.0) -> subprocess.Popen[bytes]:
+        """Start sending a folder as the scanner does, with a pause between two instances."""
+        port, pause = str(self.config.listener.port), str(pause_seconds)
+        return self._start("medaet.testing.scanner", str(folder), "--port", port, "--pause", pause)
 
     def stop(self) -> None:
         """End every process that was started here."""

@@ -59,3 +59,27 @@ def test_killing_the_daemon_at_three_moments_loses_nothing(tmp_path: Path) -> No
             one.start_daemon()
         _all_came_back_once(one, watch)
         watch.close()
+
+
+def test_killing_the_daemon_while_it_receives_loses_nothing_that_was_answered(
+    tmp_path: Path,
+) -> None:
+    """The scanner keeps what was not answered, and sends the series again, as scanners do."""
+    with site(tmp_path / "site") as one:
+        one.start_pacs()
+        one.start_daemon()
+        assert await_daemon(one)
+        folders = [write_scan(name, tmp_path / name)[0].parent for name in SCANS]
+        sending = [one.scan(folder, pause_seconds=0.1) for folder in folders]
+        stored = one.config.spool.path / "instances"
+        wait_until(lambda: len(list(stored.rglob("*.dcm"))) > 10, 60, "some instances are stored")
+        kill(one, "daemon")
+        assert [process.wait(60) != 0 for process in sending] == [True, True]
+        before = {path.name for path in stored.rglob("*.dcm")}
+        one.start_daemon()
+        assert await_daemon(one)
+        assert {path.name for path in stored.rglob("*.dcm")} == before
+        assert [one.scan(folder).wait(60) for folder in folders] == [0, 0]
+        watch = Watch(one.config)
+        _all_came_back_once(one, watch)
+        watch.close()
