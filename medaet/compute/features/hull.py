@@ -75,25 +75,36 @@ def _box(corners: Points, normals: Points, faces: Points) -> tuple[float, float,
     """Find the smallest box: a look at each face from 64 angles, then the best faces exactly."""
     normals = np.unique(np.round(normals, 6), axis=0)
     normals /= np.linalg.norm(normals, axis=1)[:, None]
-    turns = np.arange(ANGLES) * (np.pi / 2 / ANGLES)
-    rough: list[tuple[float, float, float]] = []
-    for normal in normals:
-        first, second = _plane(normal)
-        directions = np.cos(turns)[:, None] * first + np.sin(turns)[:, None] * second
-        rough.append(_smallest(corners, normal, directions))
+    first, second = _planes(normals)
+    turns = np.arange(2 * ANGLES) * (np.pi / 2 / ANGLES)
+    directions = np.cos(turns)[:, None] * first[:, None] + np.sin(turns)[:, None] * second[:, None]
+    widths = _extents(corners, directions.reshape(-1, 3)).reshape(len(normals), 2, ANGLES)
+    volumes = _extents(corners, normals) * widths.prod(axis=1).min(axis=1)
     edges = np.concatenate([faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 1]])
-    best = np.argsort([np.prod(box) for box in rough])[:REFINED]
-    exact = [_smallest(corners, normals[n], _within(edges, normals[n])) for n in best.tolist()]
-    found: list[tuple[float, float, float]] = [*exact, *(rough[n] for n in best.tolist())]
-    least = int(np.argmin([np.prod(box) for box in found]))
-    return found[least]
+    boxes = [
+        _smallest(corners, normals[n], np.concatenate([directions[n], _within(edges, normals[n])]))
+        for n in volumes.argsort()[:REFINED]
+    ]
+    return min(boxes, key=lambda box: box[0] * box[1] * box[2])
 
 
-def _plane(normal: Points) -> tuple[Points, Points]:
-    helper = np.eye(3)[int(np.abs(normal).argmin())]
-    first = np.cross(normal, helper)
-    first /= np.linalg.norm(first)
-    return first, np.cross(normal, first)
+def _planes(normals: Points) -> tuple[Points, Points]:
+    """Return two unit vectors that span the plane of each normal."""
+    helpers = np.eye(3)[np.abs(normals).argmin(axis=1)]
+    first = np.cross(normals, helpers)
+    first /= np.linalg.norm(first, axis=1)[:, None]
+    return first, np.cross(normals, first)
+
+
+def _extents(corners: Points, directions: Points) -> Points:
+    """Return how far the corners reach along each direction, in blocks of bounded memory."""
+    step = max(1, BLOCK // len(corners))
+    return np.concatenate(
+        [
+            np.ptp(directions[start : start + step] @ corners.T, axis=1)
+            for start in range(0, len(directions), step)
+        ]
+    )
 
 
 def _within(edges: Points, normal: Points) -> Points:
@@ -106,8 +117,7 @@ def _within(edges: Points, normal: Points) -> Points:
 
 def _smallest(corners: Points, normal: Points, directions: Points) -> tuple[float, float, float]:
     """Return the edges of the smallest box with one side along the normal and one along one of the directions."""
-    height = np.ptp(corners @ normal)
-    widths = np.ptp(corners @ directions.T, axis=0)
-    depths = np.ptp(corners @ np.cross(normal, directions).T, axis=0)
+    widths = _extents(corners, directions)
+    depths = _extents(corners, np.cross(normal, directions))
     least = int((widths * depths).argmin())
-    return float(height), float(widths[least]), float(depths[least])
+    return float(np.ptp(corners @ normal)), float(widths[least]), float(depths[least])
