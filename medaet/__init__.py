@@ -7,6 +7,7 @@ from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import MedaetError
 from medaet.plugin.analysis import Analysis, AnalysisRuntime, Settings
+from medaet.plugin.features import FeatureSettings
 from medaet.plugin.findings import Findings, Measurement, Segment
 from medaet.plugin.hookspecs import hookimpl
 from medaet.plugin.selector import SeriesSelector
@@ -16,6 +17,7 @@ __all__ = [
     "Analysis",
     "AnalysisRuntime",
     "Code",
+    "FeatureSettings",
     "Findings",
     "Measurement",
     "MedaetError",

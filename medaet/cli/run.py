@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from medaet.cli.features import write_features
 from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_table
 from medaet.cli.series import FoundSeries, choose, find_series, same_work
 from medaet.clock import SystemClock
@@ -38,6 +39,9 @@ def run(  # noqa: PLR0913 -- one argument for each option
         Path, typer.Option("--out", help="gets *.dcm, *.png and findings.json", file_okay=False)
     ],
     *,
+    features_csv: Annotated[
+        Path | None, typer.Option(help="gets every radiomic feature, a row each", dir_okay=False)
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda:0")] = "cpu",
     setting: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="a setting of the analysis")
@@ -67,7 +71,12 @@ def run(  # noqa: PLR0913 -- one argument for each option
         child = WorkerChild(device, module or ())
         try:
             with Console(stderr=True).status(f"{name} on {device} ..."):
-                report = one.write(child, out, seconds=configured.worker.job_timeout_seconds)
+                report = one.write(
+                    child,
+                    out,
+                    seconds=configured.worker.job_timeout_seconds,
+                    features_csv=features_csv,
+                )
         finally:
             child.close()
     if as_json:
@@ -98,13 +107,16 @@ class Run:
         self._chosen = chosen
         self._device = device
 
-    def write(self, child: WorkerChild, out: Path, *, seconds: float) -> dict[str, object]:
+    def write(
+        self, child: WorkerChild, out: Path, *, seconds: float, features_csv: Path | None = None
+    ) -> dict[str, object]:
         """Analyse, encode, prove, and write everything into a folder.
 
         Args:
             child: Where the analysis runs.
             out: Made when it does not exist.
             seconds: Time limit of the analysis.
+            features_csv: Gets the radiomic features; None for no such file.
 
         Returns:
             What findings.json holds.
@@ -144,6 +156,8 @@ class Run:
         for role, volume in volumes.items():
             write_preview(out / f"{role}.png", volume, findings, title=algorithm.readable_title)
         report = _report(algorithm, findings, volumes, _written(encoded, out))
+        if features_csv is not None:
+            write_features(features_csv, findings)
         (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
         return report
 

@@ -64,4 +64,5 @@ NOT_DETECTED = Code("260415000", "SCT", "Not detected")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
 # Measurements without a code in SCT or DCM that we know of: a scheme of our own (PS3.16 §8.2).
+IMAGE_FEATURES = Code("features", "99MEDAET", "Image features")
 EMPHYSEMA_INDEX = Code("LAA-950", "99MEDAET", "Low attenuation area below -950 HU")

@@ -14,6 +14,7 @@ from medaet.dicom.codes import (
     ANATOMICAL_STRUCTURE,
     ATTENUATION,
     HOUNSFIELD,
+    IMAGE_FEATURES,
     MEAN,
     MILLILITRE,
     NO_UNITS,
@@ -22,6 +23,7 @@ from medaet.dicom.codes import (
 )
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
+from medaet.plugin.features import FeatureRequest, FeatureSettings
 
 MAXIMUM_LABEL_LENGTH = 64
 """Segment Label (0062,0005) has value representation LO."""
@@ -92,10 +94,15 @@ class Measurement:
 
     Attributes:
         name: What was measured.
-        value: Finite number in `unit`; None while it is still to be computed from the mask (see `volume`, `mean`).
+        value: Finite number in `unit`; None while it is still to be computed from the mask (see `volume`, `mean` and
+            `features`), and where it is not defined.
         unit: UCUM unit (PS3.16 CID 82).
         of: Label of the segment it was measured on; None for the whole series.
         derivation: How it was derived, such as the mean (PS3.16 CID 7464); None when the name says it.
+        method: How it was measured, such as an IBSI aggregation; None when the name says it.
+        parameters: What else decides the value, in words; the report says it once for a segment.
+        absent: Why there is no value; empty where there is one.
+        request: The features that this stands for until they are computed.
     """
 
     name: Code
@@ -103,8 +110,14 @@ class Measurement:
     unit: Code = NO_UNITS
     of: str | None = None
     derivation: Code | None = None
+    method: Code | None = None
+    parameters: tuple[str, ...] = ()
+    absent: str = ""
+    request: FeatureRequest | None = None
 
     def __post_init__(self) -> None:
+        if self.request is not None or (self.absent and self.value is None):
+            return
         if self.value is not None and not math.isfinite(self.value):
             raise FindingsError(
                 f"measurement {self.name.meaning!r} of {self.of!r} is {self.value}, not a finite number"
@@ -121,6 +134,24 @@ class Measurement:
     def mean(cls, *, of: str) -> "Measurement":
         """Measure a CT segment's mean attenuation in HU."""
         return cls(ATTENUATION, None, HOUNSFIELD, of, MEAN)
+
+    @classmethod
+    def features(
+        cls, *, of: str, families: Sequence[str], settings: FeatureSettings
+    ) -> "Measurement":
+        """Measure a segment's radiomic features; each becomes a measurement of its own, on the device of the analysis.
+
+        Args:
+            of: Label of the segment.
+            families: Of `medaet.dicom.ibsi.FAMILIES`: "morphology", "local", "statistics", "histogram", "ivh", "glcm",
+                "glrlm", "glszm", "gldzm", "ngtdm" and "ngldm".
+            settings: The image processing before them; nothing is processed that it does not ask for.
+
+        Source:
+            IBSI reference manual, arXiv 1612.07003.
+        """
+        request = FeatureRequest(of, tuple(families), settings)
+        return cls(IMAGE_FEATURES, None, of=of, request=request)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +183,15 @@ class Findings:
         """Return the segment with this label."""
         return next(segment for segment in self.segments if segment.label == label)
 
+    def located(self, inputs: dict[str, Volume]) -> "Findings":
+        """Check every mask against its input, and name that input.
+
+        Raises:
+            FindingsError: a mask has another shape than its series, or names no input.
+        """
+        segments = tuple(_with_role(segment, inputs) for segment in self.segments)
+        return replace(self, segments=segments)
+
     def resolved(self, inputs: dict[str, Volume]) -> "Findings":
         """Check every mask against its input and compute what is left to compute.
 
@@ -161,14 +201,14 @@ class Findings:
         Raises:
             FindingsError: a mask has another shape than its series, or names no input.
         """
-        segments = [_with_role(segment, inputs) for segment in self.segments]
+        segments = self.located(inputs).segments
         masks = {segment.label: segment for segment in segments}
         measured = [
             item if item.value is not None else _computed(item, masks[str(item.of)], inputs)
             for item in self.measurements
         ]
         return Findings(
-            segments=tuple(segments),
+            segments=segments,
             measurements=tuple(item for item in measured if item is not None),
             remarks=tuple(self.remarks),
         )
@@ -203,6 +243,12 @@ def _with_role(segment: Segment, inputs: dict[str, Volume]) -> Segment:
 
 def _computed(item: Measurement, segment: Segment, inputs: dict[str, Volume]) -> Measurement | None:
     """Fill in the value; an empty segment has a volume of zero and no mean at all."""
+    if item.request is not None:
+        raise FindingsError(
+            f"the features of {item.of!r} were not computed; `medaet.compute.features.measure.measured` does it"
+        )
+    if item.absent:
+        return item
     volume = inputs[str(segment.role)]
     voxels = int(np.count_nonzero(segment.mask))
     if item.name == VOLUME:

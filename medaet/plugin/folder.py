@@ -105,7 +105,14 @@ def _segment(one: Mapping[str, Any], folder: Path, number: int) -> Segment:
 
 def _measurement(one: Mapping[str, Any]) -> Measurement:
     return Measurement(
-        Code(**one["name"]), one["value"], Code(**one["unit"]), one["of"], _code(one["derivation"])
+        Code(**one["name"]),
+        one["value"],
+        Code(**one["unit"]),
+        one["of"],
+        _code(one["derivation"]),
+        method=_code(one["method"]),
+        parameters=tuple(str(words) for words in one["parameters"]),
+        absent=str(one["absent"]),
     )
 
 

@@ -51,6 +51,7 @@ def _group(
     segmentations: Mapping[str, Dataset],
     algorithm: Algorithm,
 ) -> sr.templates.Template:
+    own = [item for item in measurements if item.of == segment.label]
     shared = {
         "tracking_identifier": sr.TrackingIdentifier(
             uid=tracking_uid(segment, algorithm),
@@ -59,8 +60,8 @@ def _group(
         "finding_category": coded(segment.category),
         "finding_type": coded(segment.code),
         "finding_sites": _finding_sites(segment),
-        "algorithm_id": _identification(algorithm, header),
-        "measurements": [_measurement(item) for item in measurements if item.of == segment.label],
+        "algorithm_id": _identification(algorithm, header, own),
+        "measurements": [_measurement(item) for item in own],
     }
     if not segment.mask.any():
         absent = sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED))
@@ -82,7 +83,7 @@ def _series_group(
             identifier=fitting(algorithm.readable_title, header, length=LONG_STRING),
         ),
         finding_type=None if measurements else coded(NOT_DETECTED),
-        algorithm_id=_identification(algorithm, header),
+        algorithm_id=_identification(algorithm, header, measurements),
         measurements=[_measurement(item) for item in measurements],
     )
 
@@ -95,6 +96,7 @@ def _measurement(item: Measurement) -> sr.templates.Template:
         value=float(item.value),
         unit=coded(item.unit),
         derivation=coded(item.derivation) if item.derivation else None,
+        method=coded(item.method) if item.method else None,
     )
 
 
@@ -122,12 +124,17 @@ def _reference(segmentation: Dataset, tracked: str) -> sr.ReferencedSegment:
     )
 
 
-def _identification(algorithm: Algorithm, header: Dataset) -> sr.AlgorithmIdentification:
+def _identification(
+    algorithm: Algorithm, header: Dataset, measurements: Sequence[Measurement]
+) -> sr.AlgorithmIdentification:
+    """Name the run, with its parameters and those of the measurements of a group."""
+    words = dict.fromkeys(words for item in measurements for words in item.parameters)
     return sr.AlgorithmIdentification(
         name=fitting(algorithm.name, header, length=LONG_STRING),
         version=fitting(algorithm.version, header, length=LONG_STRING),
         parameters=[
-            fitting(f"{name}: {value}", header) for name, value in algorithm.parameters.items()
+            *(fitting(f"{name}: {value}", header) for name, value in algorithm.parameters.items()),
+            *(fitting(one, header) for one in words),
         ],
         family=coded(algorithm.family),
         manufacturer=MANUFACTURER,

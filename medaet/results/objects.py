@@ -7,6 +7,7 @@ from pydicom import Dataset
 
 from medaet.errors import EncodingError
 from medaet.plugin.findings import Findings, Segment
+from medaet.results.absences import spoken
 from medaet.results.algorithm import Algorithm
 from medaet.results.header import content
 from medaet.results.proof import Expectation, prove_segmentation
@@ -53,7 +54,7 @@ def encode(findings: Findings, source: Source, algorithm: Algorithm) -> list[Enc
         ProofError: a result, read back, does not say what the analysis found.
         FindingsError: a mask has another shape than its series, or names no input.
     """
-    resolved = findings.resolved(dict(source.volumes))
+    resolved = spoken(findings.resolved(dict(source.volumes)))
     with quiet():
         series = source.series()
         found = {role: _found_on(role, resolved.segments) for role in series}

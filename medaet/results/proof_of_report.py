@@ -24,10 +24,11 @@ _TRACKING_UID = "112040"
 _GROUP = "125007"
 _REFERENCED_SEGMENT = "121191"
 _COMMENT = "121106"
+_METHOD = "370129005"
 _VALUE_DIGITS = 9
 _TEMPLATE = "1500"
 
-_Number = tuple[str, str, str]
+_Number = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,13 @@ def _prove_groups(
 
 def _prove_numbers(group: _Item, measurements: Sequence[Measurement], where: str) -> None:
     wanted = Counter(
-        (item.name.value, item.unit.value, _written(item.value)) for item in measurements
+        (
+            item.name.value,
+            item.unit.value,
+            _written(item.value),
+            item.method.value if item.method else "",
+        )
+        for item in measurements
     )
     if Counter(_numbers(group)) != wanted:
         raise ProofError(f"the report's measurements of {where!r} are not those of the analysis")
@@ -184,7 +191,10 @@ def _numbers(group: _Item) -> list[_Number]:
             measured = item.dataset.MeasuredValueSequence[0]
             value = measured.get("FloatingPointValue", measured.NumericValue)
             unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
-            result.append((item.concept, str(unit), _written(float(value))))
+            methods = [
+                str(one.dataset.ConceptCodeSequence[0].CodeValue) for one in item.named(_METHOD)
+            ]
+            result.append((item.concept, str(unit), _written(float(value)), "".join(methods)))
     return result
 
 

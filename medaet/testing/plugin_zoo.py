@@ -14,6 +14,7 @@ import numpy as np
 from medaet import (
     Analysis,
     AnalysisRuntime,
+    FeatureSettings,
     Findings,
     Measurement,
     Segment,
@@ -41,6 +42,27 @@ class Tame(Animal):
         runtime.progress(0.5, "half")
         mask = inputs["ct"].voxels > 0
         return Findings([Segment("Above", mask, LUNG)], [Measurement.volume(of="Above")])
+
+
+class Measures(Animal):
+    """Marks every voxel above zero and asks for its texture, and for that of nothing."""
+
+    name: ClassVar[str] = "zoo-features"
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Segment by a threshold, and leave the numbers to MedAET."""
+        mask = inputs["ct"].voxels > 0
+        settings = FeatureSettings(bin_width=100)
+        return Findings(
+            [Segment("Above", mask, LUNG), Segment("=Nothing", mask & False, LUNG)],
+            [
+                Measurement.volume(of="Above"),
+                Measurement.features(
+                    of="Above", families=["statistics", "glcm"], settings=settings
+                ),
+                Measurement.features(of="=Nothing", families=["statistics"], settings=settings),
+            ],
+        )
 
 
 class Raises(Animal):
@@ -126,4 +148,4 @@ class Connects(Animal):
 @hookimpl
 def medaet_analyses() -> Sequence[type[Analysis]]:
     """Offer all of them."""
-    return [Tame, Raises, Aborts, Exits, Hangs, WrongShape, NotANumber, Connects]
+    return [Tame, Measures, Raises, Aborts, Exits, Hangs, WrongShape, NotANumber, Connects]

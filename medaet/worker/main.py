@@ -48,13 +48,16 @@ class Child:
                 self._tell({"kind": "error", **_described(error)})
 
     def _analyse(self, request: Message) -> Message:
+        from medaet.compute.features.measure import measured
+
         inputs = {
             role: folder.load_volume(Path(where)) for role, where in request["inputs"].items()
         }
         started = time.monotonic()
         analysis = self._loaded(request["analysis"], request["settings"])
         loaded = time.monotonic()
-        findings = analysis.analyse(inputs, self._runtime).resolved(inputs)
+        found = analysis.analyse(inputs, self._runtime)
+        findings = measured(found, inputs, self._runtime.device).resolved(inputs)
         analysed = time.monotonic()
         folder.save(findings, Path(request["findings"]))
         return {"load_seconds": loaded - started, "analyse_seconds": analysed - loaded}

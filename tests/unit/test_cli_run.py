@@ -1,5 +1,6 @@
 """`medaet run` on phantoms, with an analysis that is not installed."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -38,6 +39,29 @@ def test_run_writes_proven_objects_a_preview_and_findings(tmp_path: Path, config
     assert (out / "ct.png").is_file()
     for one in report["objects"]:
         assert pydicom.dcmread(out / one["file"]).SOPInstanceUID == one["sop_instance_uid"]
+
+
+def test_run_writes_features_with_codes_units_settings_and_reasons(
+    tmp_path: Path, config: Path
+) -> None:
+    write_series(tmp_path / "ct", modality="CT", shape=(4, 8, 8))
+    out, table = tmp_path / "out", tmp_path / "tables" / "features.csv"
+    shown = _run(
+        *("zoo-features", tmp_path / "ct", "--out", out, "--features-csv", table),
+        *(*ZOO, "--config", config),
+    )
+    assert shown.exit_code == 0, shown.stderr
+    rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))
+    assert len(rows) == 18 + 25 + 18
+    mean, entropy = (
+        next(row for row in rows if row["tag"] == tag) for tag in ("stat_mean", "cm_joint_entr")
+    )
+    assert (mean["code"], mean["scheme"], mean["unit"]) == ("Q4LE", "IBSI", "[hnsf'U]")
+    assert float(mean["value"]) > 0
+    assert entropy["aggregation"] == "3D, directions merged"
+    assert "discretisation: bins of width 100" in entropy["settings"]
+    absent = [row for row in rows if row["absent_because"]]
+    assert {(row["segment"], row["value"]) for row in absent} == {("'=Nothing", "")}
 
 
 def test_run_makes_the_same_instances_again(tmp_path: Path, config: Path) -> None:

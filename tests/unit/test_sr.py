@@ -1,5 +1,6 @@
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from pydicom import Dataset
 
 from medaet.dicom.codes import LUNG, MORPHOLOGIC_ABNORMALITY, PERCENT, Code
+from medaet.dicom.ibsi import FEATURES, Aggregation, aggregation_code
 from medaet.plugin.findings import Findings, Measurement, Segment
 from medaet.results.objects import encode
 from medaet.testing.phantom import write_series
@@ -166,3 +168,45 @@ def test_report_says_no_finding_when_there_is_none(paths: list[Path]) -> None:
     (report,) = documents(paths, Findings())
     assert named(report, "121071")[0].ConceptCodeSequence[0].CodeValue == "260415000"
     assert "No finding." in [item.TextValue for item in named(report, "121106")]
+
+
+def test_report_gives_features_with_their_aggregation_and_says_their_settings_once(
+    paths: list[Path],
+) -> None:
+    findings = two_boxes(source_of(paths).volumes["ct"])
+    feature = FEATURES["cm_contrast"]
+    words = ("discretisation: 32 bins", "rounding: none")
+    numbered = [
+        Measurement(
+            feature.code,
+            value,
+            feature.unit("CT"),
+            "Left box",
+            method=aggregation_code(feature, aggregation),
+            parameters=words,
+        )
+        for value, aggregation in ((2.5, Aggregation.MERGED_3D), (3.5, Aggregation.AVERAGED_3D))
+    ]
+    report = documents(paths, replace(findings, measurements=numbered))[-1]
+    group = named(report, "125007")[0]
+    items = [item for item in group.ContentSequence if item.ValueType == "NUM"]
+    assert [item.ConceptNameCodeSequence[0].CodingSchemeDesignator for item in items] == [
+        "IBSI"
+    ] * 2
+    methods = [named(item, "370129005")[0].ConceptCodeSequence[0].CodeValue for item in items]
+    assert methods == ["IAZD", "ITBB"]
+    parameters = [item.TextValue for item in named(group, "111002")]
+    assert parameters[-2:] == list(words)
+
+
+def test_report_says_in_words_why_a_measurement_has_no_value(paths: list[Path]) -> None:
+    findings = two_boxes(source_of(paths).volumes["ct"])
+    absent = [
+        Measurement(FEATURES[tag].code, None, of="Left box", absent="the segment has one voxel")
+        for tag in ("cm_contrast", "cm_corr")
+    ]
+    report = documents(paths, replace(findings, measurements=absent))[-1]
+    assert numbers(named(report, "125007")[0]) == []
+    assert [item.TextValue for item in named(report, "121106")][-1] == (
+        "Left box: no value for Contrast of GLCM, Correlation of GLCM, because the segment has one voxel."
+    )
