@@ -13,14 +13,13 @@ import structlog
 from medaet import logs
 from medaet.clock import Clock
 from medaet.config.model import WorkerSection
-from medaet.dicom.volume import Volume, read_volume
 from medaet.errors import AnalysisError, LeaseLostError, MedaetError
 from medaet.queue.jobs import JobQueue
 from medaet.queue.lease import KeptLease, kept
 from medaet.queue.rows import Job
 from medaet.store.files import Spool, sync_tree
-from medaet.store.instances import InstanceStore
 from medaet.worker.child import WorkerChild
+from medaet_daemon.inputs import Inputs
 
 log = structlog.get_logger()
 
@@ -35,14 +34,14 @@ class Analyse:
 
     def __init__(  # one argument for each thing the stage touches
         self,
-        instances: InstanceStore,
+        inputs: Inputs,
         spool: Spool,
         jobs: JobQueue,
         rules: WorkerSection,
         child: WorkerChild,
         clock: Clock,
     ) -> None:
-        self._instances = instances
+        self._inputs = inputs
         self._spool = spool
         self._jobs = jobs
         self._lease = timedelta(seconds=rules.lease_seconds)
@@ -77,14 +76,13 @@ class Analyse:
         return timedelta(0)
 
     def close(self) -> None:
-        """End the child."""
+        """End the child and the decoders."""
         self._child.close()
+        self._inputs.close()
 
     def _analyse(self, job: Job, lease: KeptLease) -> None:
         started_at, started = self._clock.now(), time.monotonic()
-        inputs = {
-            role: self._volume(one.series_id, one.generation) for role, one in job.inputs.items()
-        }
+        inputs = self._inputs.volumes(job)
         read_seconds = time.monotonic() - started
         work = self._spool.work(job.id, job.attempt)
         try:
@@ -112,10 +110,6 @@ class Analyse:
         self._jobs.complete(
             job, findings_path=str(folder.relative_to(self._spool.root)), device=self._child.device
         )
-
-    def _volume(self, series_id: int, generation: int) -> Volume:
-        paths = [self._spool.path(path) for path in self._instances.paths(series_id, generation)]
-        return read_volume(paths)
 
     def _keep(self, job: Job, work: Path) -> Path:
         """Move the findings to where they stay, synced: the job's state is about to depend on them."""

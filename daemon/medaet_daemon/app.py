@@ -34,6 +34,7 @@ from medaet_daemon.assemble import Assemble
 from medaet_daemon.deliver import Deliver
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
+from medaet_daemon.inputs import Inputs
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
 from medaet_daemon.supervise import Role, Supervisor
@@ -144,7 +145,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     return [
         Assemble(studies, config.series, clock),
         Dispatch(database, jobs, registry, config, clock),
-        Encode(InstanceStore(database, clock), spool, jobs, registry),
+        Encode(Inputs(InstanceStore(database, clock), spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),
@@ -154,8 +155,8 @@ def _pipeline(config: Config) -> list[stage.Stage]:
 def _worker(config: Config, device: str) -> stage.Stage:
     database, spool, jobs = _tables(config)
     clock = SystemClock()
-    child = WorkerChild(device)
-    return Analyse(InstanceStore(database, clock), spool, jobs, config.worker, child, clock)
+    inputs = Inputs(InstanceStore(database, clock), spool, discover())
+    return Analyse(inputs, spool, jobs, config.worker, WorkerChild(device), clock)
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:

@@ -193,7 +193,7 @@ def _facts(session: Session, row: SeriesRow) -> SeriesFacts:
         row.modality,
         row.attributes,
         sop_class_uids=tuple(uid for uid, _ in counted),
-        slices=sum(count for _, count in counted),
+        instances=sum(count for _, count in counted),
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import structlog
 
 from medaet import logs
-from medaet.dicom.volume import read_volume
 from medaet.errors import EncodingError, FindingsError, LeaseLostError, MedaetError
 from medaet.plugin import folder
 from medaet.plugin.registry import Registry
@@ -21,7 +20,7 @@ from medaet.results.objects import encode
 from medaet.results.preview import write_preview
 from medaet.results.source import Source
 from medaet.store.files import Spool
-from medaet.store.instances import InstanceStore
+from medaet_daemon.inputs import Inputs
 
 log = structlog.get_logger()
 
@@ -35,10 +34,8 @@ class Encode:
 
     name = "encode"
 
-    def __init__(
-        self, instances: InstanceStore, spool: Spool, jobs: JobQueue, registry: Registry
-    ) -> None:
-        self._instances = instances
+    def __init__(self, inputs: Inputs, spool: Spool, jobs: JobQueue, registry: Registry) -> None:
+        self._inputs = inputs
         self._spool = spool
         self._jobs = jobs
         self._registry = registry
@@ -66,17 +63,14 @@ class Encode:
             bound.info("job.encoded", results=[result.kind for result in results])
         return timedelta(0)
 
+    def close(self) -> None:
+        """End the decoders."""
+        self._inputs.close()
+
     def _encode(self, job: Job, lease: KeptLease) -> list[NewResult]:
         where = self._spool.path(str(job.findings_path))
         findings = folder.load(where)
-        paths = {
-            role: [
-                self._spool.path(path)
-                for path in self._instances.paths(one.series_id, one.generation)
-            ]
-            for role, one in job.inputs.items()
-        }
-        volumes = {role: read_volume(files) for role, files in paths.items()}
+        paths, volumes = self._inputs.paths(job), self._inputs.volumes(job)
         findings = findings.resolved(volumes)
         encoded = encode(findings, Source(paths, volumes), self._algorithm(job, where))
         lease.check()

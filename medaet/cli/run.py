@@ -16,6 +16,7 @@ from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_
 from medaet.cli.series import FoundSeries, choose, find_series, same_work
 from medaet.clock import SystemClock
 from medaet.config.load import load
+from medaet.dicom.decoders import Decoders
 from medaet.dicom.volume import Volume, read_volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
@@ -125,7 +126,11 @@ class Run:
             MedaetError: of reading, of the analysis, of encoding or of the proof; nothing is written then.
         """
         started_at, started = SystemClock().now(), time.monotonic()
-        volumes = {role: read_volume(one.paths) for role, one in self._chosen.items()}
+        with Decoders() as decoders:
+            volumes = {
+                role: read_volume(one.paths, self._analysis.inputs[role].choice, decoders=decoders)
+                for role, one in self._chosen.items()
+            }
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
             findings = child.analyse(
                 self._analysis.name,

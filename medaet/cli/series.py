@@ -115,7 +115,7 @@ def _series(instances: Sequence[tuple[InstanceHeader, Path]]) -> FoundSeries:
             header.modality,
             header.series_attributes,
             sop_class_uids=tuple(sorted({one.sop_class_uid for one, _ in instances})),
-            slices=len(instances),
+            instances=len(instances),
         ),
         digests=tuple(
             sorted(

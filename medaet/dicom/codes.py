@@ -66,3 +66,12 @@ QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 # Measurements without a code in SCT or DCM that we know of: a scheme of our own (PS3.16 §8.2).
 IMAGE_FEATURES = Code("features", "99MEDAET", "Image features")
 EMPHYSEMA_INDEX = Code("LAA-950", "99MEDAET", "Low attenuation area below -950 HU")
+
+# Problems of an input: also a scheme of our own.
+SLICES_MISSING = Code("IN-MISSING", "99MEDAET", "Missing slices interpolated")
+SLICES_UNEVEN = Code("IN-UNEVEN", "99MEDAET", "Uneven slices resampled")
+SLICES_DOUBLED = Code("IN-DOUBLED", "99MEDAET", "Duplicated slices left out")
+SLICES_TILTED = Code("IN-TILTED", "99MEDAET", "Slices tilted against their normal")
+SERIES_PARTED = Code("IN-PARTED", "99MEDAET", "One of several volumes of the series")
+IMAGES_LEFT_OUT = Code("IN-LEFT-OUT", "99MEDAET", "Images of the series left out")
+LOSSY_COMPRESSION = Code("IN-LOSSY", "99MEDAET", "Lossy compressed input")

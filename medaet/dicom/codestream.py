@@ -6,7 +6,7 @@ Decoders are C and C++: given a codestream whose size contradicts the data set, 
 import struct
 from dataclasses import dataclass
 
-from medaet.dicom.image import PixelDescription
+from medaet.dicom.pixel_module import PixelDescription
 from medaet.errors import InstanceError
 
 _START_OF_JPEG = b"\xff\xd8"

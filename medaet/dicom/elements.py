@@ -4,115 +4,34 @@ The receiver reads every instance a peer sends, so nothing here recurses, alloca
 or raises anything but InstanceError; the time is proportional to the size.
 """
 
-import re
+import os
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
-from pydicom.charset import CODES_TO_ENCODINGS, handled_encodings, python_encoding
-from pydicom.datadict import tag_for_keyword
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from medaet.dicom.values import KEYWORD_OF, Elements, PixelElement, SequenceElement
 from medaet.dicom.walk import UNDEFINED_LENGTH, HeadTooShortError, Walk, is_vr
 from medaet.errors import InstanceError
 
-HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 16 * 1024
 """Where the pixel data of a classic image begins, with few exceptions."""
+
+HEAD_GROWTH = 16
+"""By how much more is read each time when it does not: private blocks, functional groups of many frames."""
 
 MAXIMUM_INFLATED_BYTES = 256 * 1024 * 1024
 MAXIMUM_VALUE_BYTES = 4096
 
-KEYWORDS = (
-    *("SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality"),
-    *("Manufacturer", "StudyDescription", "SeriesDescription", "ManufacturerModelName"),
-    *("BodyPartExamined", "SliceThickness", "SpacingBetweenSlices", "ProtocolName"),
-    *("StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "FrameOfReferenceUID"),
-    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
-    *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns"),
-    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("RescaleIntercept", "RescaleSlope", "ModalityLUTSequence"),
-)
-"""What is kept; every other element is stepped over."""
-
-_KEYWORD_OF = {tag_for_keyword(keyword): keyword for keyword in KEYWORDS}
-_TRANSFER_SYNTAX_UID = 0x00020010
+_SHARED, _PER_FRAME = 0x52009229, 0x52009230
+_META_KEYWORD_OF = {0x00020010: "TransferSyntaxUID"}
+_META_GROUP = 0x0002
+_META_BYTES = b"\x02\x00"
+_FUNCTIONAL_GROUPS = 0x5200
 _PIXEL_DATA = 0x7FE00010
-_META_GROUP = b"\x02\x00"
 _PREAMBLE_BYTES = 128
 _DEFLATED = frozenset(f"1.2.840.10008.1.2.{end}" for end in ("1.99", "4.95", "4.205"))
-_ESCAPED = re.compile(b"(\x1b[^\x1b]*)")
-
-
-@dataclass(frozen=True, slots=True)
-class PixelElement:
-    """Where the pixel data lies.
-
-    Attributes:
-        vr: "OB" or "OW".
-        offset: First byte of the value, counted in the content it was found in.
-        length: What the length field says, in bytes; `UNDEFINED_LENGTH` when the value is encapsulated.
-        present: How many bytes there are from `offset` to the end.
-    """
-
-    vr: str
-    offset: int
-    length: int
-    present: int
-
-
-@dataclass(frozen=True, slots=True)
-class Elements:
-    """The elements of one instance; its repr() holds nothing of the patient.
-
-    Attributes:
-        values: Raw values by PS3.6 keyword; what is longer than `MAXIMUM_VALUE_BYTES`, or a sequence, is cut.
-        pixel_data: None when there is no Pixel Data (7FE0,0010).
-        content: The file, or its head, or the inflated data set.
-    """
-
-    transfer_syntax_uid: str
-    byte_order: Literal["little", "big"]
-    values: Mapping[str, bytes] = field(repr=False)
-    pixel_data: PixelElement | None
-    content: bytes = field(repr=False)
-
-    def text(self, keyword: str) -> str:
-        """Return a value as printable text, "" when absent; several values stay joined by backslashes."""
-        names = self.values.get("SpecificCharacterSet", b"").decode("ascii", "replace").split("\\")
-        text = _decoded(self.values.get(keyword, b""), [name.strip(" \0") for name in names])
-        return "".join(one if one.isprintable() else " " for one in text).strip()
-
-    def integer(self, keyword: str, default: int | None = None) -> int:
-        """Return a binary whole number without sign; `default` when absent or empty.
-
-        Raises:
-            InstanceError: the value is not one number, or is absent without a default.
-        """
-        raw = self.values.get(keyword, b"")
-        if not raw and default is not None:
-            return default
-        if len(raw) not in (2, 4):
-            raise InstanceError(f"{keyword} is not one whole number; the instance cannot be used")
-        return int.from_bytes(raw, self.byte_order)
-
-    def decimals(self, keyword: str) -> tuple[float, ...]:
-        """Return the numbers of a decimal or integer string, none when absent.
-
-        Raises:
-            InstanceError: a part is not a finite number.
-        """
-        raw = self.values.get(keyword, b"").strip(b" \0")
-        try:
-            numbers = tuple(float(part) for part in raw.split(b"\\")) if raw else ()
-        except ValueError as error:
-            raise InstanceError(
-                f"{keyword} holds something else than numbers; the instance cannot be used"
-            ) from error
-        if not all(abs(number) < float("inf") for number in numbers):
-            raise InstanceError(f"{keyword} holds a number that is not finite")
-        return numbers
 
 
 def read_elements(content: bytes) -> Elements:
@@ -132,16 +51,27 @@ def read_head(path: Path) -> Elements:
         InstanceError: the file cannot be read, is no DICOM file, or ends within an element.
     """
     try:
-        with path.open("rb", buffering=0) as file:
-            head = file.read(HEAD_BYTES)
-            try:
-                return _read(head, path.stat().st_size)
-            except HeadTooShortError:
-                return read_elements(head + file.read())
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return _grown(descriptor, os.fstat(descriptor).st_size)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise InstanceError(
             f"a file of the series cannot be read: {error.strerror or 'no reason given'}"
         ) from error
+
+
+def _grown(descriptor: int, size_bytes: int) -> Elements:
+    length = HEAD_BYTES
+    while True:
+        head = os.pread(descriptor, length, 0)
+        try:
+            return _read(head, size_bytes)
+        except HeadTooShortError:
+            if length >= size_bytes:
+                raise InstanceError("the file became shorter while it was read") from None
+            length = min(length * HEAD_GROWTH, size_bytes)
 
 
 def _read(content: bytes, size_bytes: int) -> Elements:
@@ -155,18 +85,28 @@ def _read(content: bytes, size_bytes: int) -> Elements:
         content = _inflated(content[walk.at :])
         walk = Walk(content, at=0, size_bytes=len(content))
     walk.is_big_endian = syntax == ExplicitVRBigEndian
-    values, pixel_data = _data_set(walk, is_implicit=_is_implicit(walk, syntax))
+    is_implicit = _is_implicit(walk, syntax)
+    values, places = _data_set(walk, is_implicit=is_implicit)
     byte_order: Literal["little", "big"] = "big" if walk.is_big_endian else "little"
-    return Elements(syntax, byte_order, values, pixel_data, content)
+    return Elements(syntax, byte_order, values, content=content, **places)
+
+
+class _Places(TypedDict):
+    """What is not read, only found."""
+
+    pixel_data: PixelElement | None
+    shared: SequenceElement | None
+    per_frame: SequenceElement | None
 
 
 def _transfer_syntax(walk: Walk) -> str:
     """Read the file meta information, which is always explicit little endian, and move behind it."""
-    syntax = b""
-    while walk.content[walk.at : walk.at + 2] == _META_GROUP:
+    found = walk.take(_META_KEYWORD_OF, below=_META_GROUP + 1, longest=MAXIMUM_VALUE_BYTES)
+    syntax = found.get("TransferSyntaxUID", b"")
+    while walk.content[walk.at : walk.at + 2] == _META_BYTES:
         tag, _, length = walk.enter(is_implicit=False)
         value = walk.value(length)
-        if tag == _TRANSFER_SYNTAX_UID:
+        if tag in _META_KEYWORD_OF:
             syntax = value
     return syntax.decode("ascii", "replace").strip(" \0")
 
@@ -194,21 +134,45 @@ def _inflated(deflated: bytes) -> bytes:
     return content
 
 
-def _data_set(walk: Walk, *, is_implicit: bool) -> tuple[dict[str, bytes], PixelElement | None]:
+def _data_set(walk: Walk, *, is_implicit: bool) -> tuple[dict[str, bytes], _Places]:
     values: dict[str, bytes] = {}
-    while not walk.is_at_end:
+    places = _Places(pixel_data=None, shared=None, per_frame=None)
+    is_usual = not (is_implicit or walk.is_big_endian)
+    while True:
+        if is_usual:
+            values.update(
+                walk.take(KEYWORD_OF, below=_FUNCTIONAL_GROUPS, longest=MAXIMUM_VALUE_BYTES)
+            )
+        if walk.is_at_end:
+            return values, places
         tag, vr, length = walk.enter(is_implicit=is_implicit)
         if tag == _PIXEL_DATA:
-            return values, _pixel_element(walk, vr, length)
-        keyword = _KEYWORD_OF.get(tag)
-        if length == UNDEFINED_LENGTH:
-            walk.skip_undefined(is_implicit=is_implicit or vr == b"UN")
-            values.update({keyword: b""} if keyword else {})
-        elif keyword:
-            values[keyword] = walk.value(length)[:MAXIMUM_VALUE_BYTES]
-        else:
-            walk.at += length
-    return values, None
+            places["pixel_data"] = _pixel_element(walk, vr, length)
+            return values, places
+        if tag in (_SHARED, _PER_FRAME):
+            _put_place(places, tag, SequenceElement(walk.at, length, is_implicit or vr == b"UN"))
+        _step(walk, tag, length, values, is_implicit=is_implicit or vr == b"UN")
+
+
+def _put_place(places: _Places, tag: int, place: SequenceElement) -> None:
+    if tag == _SHARED:
+        places["shared"] = place
+    else:
+        places["per_frame"] = place
+
+
+def _step(
+    walk: Walk, tag: int, length: int, values: dict[str, bytes], *, is_implicit: bool
+) -> None:
+    """Keep the value here if it is wanted, and move behind it."""
+    keyword = KEYWORD_OF.get(tag)
+    if length == UNDEFINED_LENGTH:
+        walk.skip_undefined(is_implicit=is_implicit)
+        values.update({keyword: b""} if keyword else {})
+    elif keyword:
+        values[keyword] = walk.value(length)[:MAXIMUM_VALUE_BYTES]
+    else:
+        walk.at += length
 
 
 def _pixel_element(walk: Walk, vr: bytes, length: int) -> PixelElement:
@@ -218,18 +182,3 @@ def _pixel_element(walk: Walk, vr: bytes, length: int) -> PixelElement:
     if length == UNDEFINED_LENGTH and is_whole:
         walk.skip_undefined(is_implicit=True)
     return element
-
-
-def _decoded(raw: bytes, character_sets: Sequence[str]) -> str:
-    """Decode text with code extensions (PS3.5 §6.1.2.5); what cannot be decoded becomes U+FFFD."""
-    first = python_encoding.get(character_sets[0], "iso8859")
-    return "".join(_part(part, first) for part in _ESCAPED.split(raw))
-
-
-def _part(part: bytes, first: str) -> str:
-    escape = part[: 4 if part.startswith((b"\x1b$(", b"\x1b$)")) else 3]
-    encoding = CODES_TO_ENCODINGS.get(escape) if part.startswith(b"\x1b") else None
-    if encoding is None:
-        return part.decode(first, "replace")
-    keeps = encoding in handled_encodings  # Python knows these escape sequences itself
-    return (part if keeps else part[len(escape) :]).decode(encoding, "replace")

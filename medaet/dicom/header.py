@@ -5,8 +5,9 @@ from pathlib import Path
 
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from medaet.dicom.elements import Elements, read_elements
+from medaet.dicom.elements import read_elements
 from medaet.dicom.identity import InstanceHeader, SeriesFacts, checked_uid
+from medaet.dicom.values import Elements
 from medaet.errors import InstanceError
 
 SERIES_ATTRIBUTES = (
@@ -18,6 +19,7 @@ SERIES_ATTRIBUTES = (
     "SeriesNumber",
     "Manufacturer",
     "ManufacturerModelName",
+    "NumberOfFrames",
 )
 MAXIMUM_VALUE_LENGTH = 256
 MAXIMUM_MODALITY_LENGTH = 16
@@ -60,9 +62,12 @@ def facts(
     modality: str,
     attributes: Mapping[str, str],
     sop_class_uids: tuple[str, ...],
-    slices: int,
+    instances: int,
 ) -> SeriesFacts:
-    """Put together what selectors ask for from what the tables keep."""
+    """Put together what selectors ask for from what the tables keep.
+
+    Every frame of a multi-frame instance counts as a slice; all instances are taken to have as many.
+    """
     image_type = attributes.get("ImageType", "")
     return SeriesFacts(
         series_instance_uid=series_instance_uid,
@@ -75,8 +80,13 @@ def facts(
             value.strip().upper() for value in image_type.split("\\") if value.strip()
         ),
         sop_class_uids=sop_class_uids,
-        slices=slices,
+        slices=instances * _frames(attributes),
     )
+
+
+def _frames(attributes: Mapping[str, str]) -> int:
+    text = attributes.get("NumberOfFrames", "").strip()
+    return max(int(text), 1) if text.isascii() and text.isdecimal() else 1
 
 
 def _bytes(path: Path) -> bytes:

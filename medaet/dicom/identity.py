@@ -62,7 +62,7 @@ class SeriesFacts:
 
     Attributes:
         image_type: Values of Image Type (PS3.3 §C.7.6.1.1.2), upper case.
-        slices: Number of instances received.
+        slices: Number of slices received: instances, or frames of multi-frame ones.
     """
 
     series_instance_uid: str

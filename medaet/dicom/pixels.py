@@ -1,213 +1,203 @@
 """The pixels of one image: stored values out of any transfer syntax, and what they mean after the modality LUT."""
 
-from typing import Any
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.encaps import get_frame
-from pydicom.pixels.decoders.base import Decoder, get_decoder
 from pydicom.uid import (
-    JPEG2000,
-    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGBaseline8Bit,
-    JPEGExtended12Bit,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
 )
 
-from medaet.dicom.codestream import check_codestream
+from medaet.dicom.decode import Stored, decoded
 from medaet.dicom.elements import read_elements
+from medaet.dicom.fragments import Fragment, frame_fragments
 from medaet.dicom.image import Image
 from medaet.dicom.walk import UNDEFINED_LENGTH
 from medaet.errors import InstanceError
 
-PREFERRED_DECODERS = {
-    JPEGBaseline8Bit: "gdcm",
-    JPEGExtended12Bit: "gdcm",
-    JPEGLossless: "gdcm",
-    JPEGLosslessSV1: "gdcm",
-    JPEG2000Lossless: "gdcm",
-    JPEG2000: "gdcm",
-    JPEGLSLossless: "pyjpegls",
-    JPEGLSNearLossless: "pyjpegls",
-    RLELossless: "pylibjpeg",
-}
-"""The fastest plugin for each transfer syntax; where it is missing or fails, others are tried."""
-
-CODESTREAMS = frozenset(PREFERRED_DECODERS) - {RLELossless}
-"""Transfer syntaxes whose frames begin with a header of their own."""
-
 DIRECT = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian})
 """Transfer syntaxes whose pixels are read into place, without a decoder."""
 
+NATIVE = DIRECT | {ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
+"""Transfer syntaxes whose pixels are not compressed one by one."""
+
+ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
+
 INT16 = np.iinfo(np.int16)
 
-Stored = NDArray[np.integer[Any]]
 
+class PixelReader:
+    """Reads stored values; the file of the last image stays open, because its next frame may be asked for.
 
-def stored_values(image: Image) -> Stored:
-    """Read the pixels as they are stored, before the modality LUT; MONOCHROME1 is not inverted.
-
-    Returns:
-        (row, column), 8, 16 or 32 bits, signed or not as the image says; unused bits are cleared.
-
-    Raises:
-        InstanceError: the pixels are cut short, or no decoder can read them; the message names the instance.
+    A context manager.
     """
-    if image.transfer_syntax_uid in DIRECT:
-        return _used_bits(_read(image), image)
-    return _decode(image)
 
+    def __init__(self) -> None:
+        self._file: _File | None = None
 
-def put_whole(image: Image, plane: NDArray[np.int16]) -> bool:
-    """Put modality values into a slice when they are whole numbers that int16 holds.
+    def __enter__(self) -> Self:
+        return self
 
-    Args:
-        image: Where the pixels come from.
-        plane: (row, column), overwritten.
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
-    Returns:
-        False when they do not fit; `plane` then holds nothing of use.
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
-    Source:
-        PS3.3 §C.11.1.1.2.
-    """
-    if not (image.slope.is_integer() and image.intercept.is_integer()):
-        return False
-    slope, intercept = int(image.slope), int(image.intercept)
-    stored = stored_values(image)
-    ends = [int(end) * slope + intercept for end in (stored.min(), stored.max())]
-    if min(ends) < INT16.min or max(ends) > INT16.max:
-        return False
-    plane[...] = stored
-    if slope != 1:
-        plane *= _wrapped(slope)
-    if intercept != 0:
-        plane += _wrapped(intercept)
-    return True
+    def stored(self, image: Image) -> Stored:
+        """Read the pixels as they are stored, before the modality LUT; MONOCHROME1 is not inverted.
 
+        Returns:
+            (row, column), 8, 16 or 32 bits, signed or not as the image says; bits without a value may hold anything.
 
-def put_real(image: Image, plane: NDArray[np.float32]) -> None:
-    """Put modality values, computed with 64 bits, into a slice.
-
-    Args:
-        image: Where the pixels come from.
-        plane: (row, column), overwritten.
-    """
-    plane[...] = stored_values(image) * np.float64(image.slope) + image.intercept
-
-
-def _wrapped(number: int) -> np.int16:
-    """Return a number modulo 2**16: int16 arithmetic wraps too, so a result that fits comes out right."""
-    return np.int16((number + 2**15) % 2**16 - 2**15)
-
-
-def _read(image: Image) -> Stored:
-    """Read native pixels from their place in the file, in one copy."""
-    pixels = image.pixels
-    kind = "i" if pixels.is_signed else "u"
-    stored = np.empty((pixels.rows, pixels.columns), f"<{kind}{pixels.bits_allocated // 8}")
-    if image.pixel_data.length == UNDEFINED_LENGTH or image.pixel_data.length < stored.nbytes:
-        raise InstanceError(
-            f"PixelData is shorter than Rows x Columns: the header contradicts itself ({image.name})"
-        )
-    try:
-        with image.path.open("rb", buffering=0) as file:
-            file.seek(image.pixel_data.offset)
-            count = file.readinto(stored.data.cast("B"))
-    except OSError as error:
-        reason = error.strerror or "no reason given"
-        raise InstanceError(f"the pixels cannot be read: {reason} ({image.name})") from error
-    if count != stored.nbytes:
-        raise InstanceError(
-            f"the pixel data is cut short: {stored.nbytes} bytes expected, {count} there; "
-            f"send the instance again ({image.name})"
-        )
-    return stored
-
-
-def _used_bits(stored: Stored, image: Image) -> Stored:
-    """Clear the bits that hold no value (PS3.5 §8.1.1): old scanners keep overlays there."""
-    pixels = image.pixels
-    unused = pixels.bits_allocated - pixels.bits_stored
-    if unused == 0:
-        return stored
-    low = -(1 << pixels.bits_stored - 1) if pixels.is_signed else 0
-    if (
-        pixels.high_bit == pixels.bits_stored - 1
-        and low <= stored.min()
-        and stored.max() < low + (1 << pixels.bits_stored)
-    ):
-        return stored
-    # To the top and back: the shift right repeats the sign bit of signed values.
-    return (stored << (pixels.bits_allocated - 1 - pixels.high_bit)) >> unused
-
-
-def _decode(image: Image) -> Stored:
-    syntax = UID(image.transfer_syntax_uid)
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError as error:
-        raise InstanceError(
-            f"no decoder knows transfer syntax {syntax}; send the series uncompressed ({image.name})"
-        ) from error
-    content = _encoded(image)
-    cause: BaseException | None = None
-    for plugin in _plugins(decoder, syntax):
+        Raises:
+            InstanceError: the pixels are cut short, or no decoder can read them; the message names the instance.
+        """
+        file = self._opened(image)
         try:
-            return _decoded(decoder, plugin, content, image)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:  # noqa: BLE001 -- codecs raise anything; a panic in Rust is no Exception
-            cause = error
-    raise InstanceError(
-        f"the pixels cannot be decoded from transfer syntax {syntax} "
-        f"({type(cause).__name__}); send the series uncompressed ({image.name})"
-    ) from cause
+            if image.transfer_syntax_uid in NATIVE:
+                return _native(file, image)
+            frame = file.frame(image)
+        except (InstanceError, OSError) as error:
+            raise _named(error, image) from error
+        if image.transfer_syntax_uid == ENCAPSULATED_UNCOMPRESSED:
+            return _shaped(frame, image)
+        return decoded(frame, image)
+
+    def into(self, image: Image, plane: NDArray[np.int16]) -> Stored:
+        """Read the pixels as they are stored, without a copy where that is possible.
+
+        Args:
+            image: Where the pixels come from.
+            plane: (row, column), contiguous; overwritten when the pixels have 16 bits and no decoder is needed.
+
+        Returns:
+            What `stored` returns; it may be `plane` itself, seen as signed or unsigned.
+        """
+        pixels = image.pixels
+        if image.transfer_syntax_uid not in DIRECT or pixels.bits_allocated != 16:
+            return self.stored(image)
+        view = plane.view("<i2" if pixels.is_signed else "<u2")
+        try:
+            start, length = _place(image)
+            self._opened(image).read_into(view.data.cast("B"), start, length)
+        except (InstanceError, OSError) as error:
+            raise _named(error, image) from error
+        return view
+
+    def _opened(self, image: Image) -> "_File":
+        if self._file is None or self._file.path != image.path:
+            self.close()
+            try:
+                self._file = _File(image.path)
+            except OSError as error:
+                raise _named(error, image) from error
+        return self._file
 
 
-def _encoded(image: Image) -> bytes:
-    try:
-        content = read_elements(image.path.read_bytes()).content
-    except OSError as error:
-        reason = error.strerror or "no reason given"
-        raise InstanceError(f"the pixels cannot be read: {reason} ({image.name})") from error
-    start, length = image.pixel_data.offset, image.pixel_data.length
-    return content[start:] if length == UNDEFINED_LENGTH else content[start : start + length]
+class _File:
+    """One open file of the series."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fragments: list[tuple[Fragment, ...]] = []
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, offset)
+
+    def read_into(self, buffer: memoryview, offset: int, length: int) -> None:
+        count = os.preadv(self._descriptor, [buffer], offset)
+        if count != length:
+            raise _cut_short(length, count)
+
+    @cached_property
+    def inflated(self) -> bytes:
+        """The data set of a deflated file."""
+        return read_elements(self.path.read_bytes()).content
+
+    def frame(self, image: Image) -> bytes:
+        """Return one compressed frame."""
+        if not self._fragments:
+            self._fragments = frame_fragments(self.read, image.pixel_data.offset, image.frames)
+        parts = self._fragments[max(image.plane.frame, 1) - 1]
+        return b"".join(self.read(offset, length) for offset, length in parts)
 
 
-def _plugins(decoder: Decoder, syntax: UID) -> tuple[str, ...]:
-    """Return the decoders to try, the best first.
+def _place(image: Image) -> tuple[int, int]:
+    """Return offset and length in bytes of a frame that is not compressed."""
+    size, number = image.pixels.size_bytes, max(image.plane.frame, 1)
+    pixel_data = image.pixel_data
+    if pixel_data.length == UNDEFINED_LENGTH or pixel_data.length < size * number:
+        raise InstanceError(
+            "PixelData is shorter than Rows x Columns: the header contradicts itself"
+        )
+    return pixel_data.offset + size * (number - 1), size
 
-    gdcm is never the second try: what another decoder refused is likely damaged, and then gdcm may end the process.
-    """
-    if not syntax.is_encapsulated:
-        return ("",)
-    preferred = PREFERRED_DECODERS.get(syntax, "")
-    others = [one for one in decoder.available_plugins if one not in (preferred, "gdcm")]
-    return (*([preferred] if preferred in decoder.available_plugins else []), *others)
+
+def _native(file: _File, image: Image) -> Stored:
+    start, length = _place(image)
+    if image.transfer_syntax_uid == DeflatedExplicitVRLittleEndian:
+        content = file.inflated[start : start + length]
+    elif _is_swapped(image):
+        content = _swapped(file, image, start, length)
+    else:
+        content = file.read(start, length)
+    if len(content) != length:
+        raise _cut_short(length, len(content))
+    return _shaped(content, image)
 
 
-def _decoded(decoder: Decoder, plugin: str, content: bytes, image: Image) -> Stored:
+def _is_swapped(image: Image) -> bool:
+    """Whether bytes lie in big endian words of 16 bits, two by two (PS3.5 §8.1.1, §D.1)."""
+    is_big = image.transfer_syntax_uid == ExplicitVRBigEndian
+    return is_big and image.pixels.bits_allocated == 8 and image.pixel_data.vr == "OW"
+
+
+def _swapped(file: _File, image: Image, start: int, length: int) -> bytes:
+    before = (start - image.pixel_data.offset) % 2
+    words = file.read(start - before, (before + length + 1) // 2 * 2)
+    swapped = np.frombuffer(words[: len(words) // 2 * 2], np.uint16).byteswap().tobytes()
+    return swapped[before : before + length]
+
+
+def _shaped(content: bytes, image: Image) -> Stored:
     pixels = image.pixels
-    if UID(image.transfer_syntax_uid) in CODESTREAMS:
-        check_codestream(get_frame(content, 0, number_of_frames=1), pixels)
-    options: dict[str, Any] = {
-        "rows": pixels.rows,
-        "columns": pixels.columns,
-        "samples_per_pixel": 1,
-        "number_of_frames": 1,
-        "photometric_interpretation": pixels.photometric_interpretation,
-        "bits_allocated": pixels.bits_allocated,
-        "bits_stored": pixels.bits_stored,
-        "pixel_representation": int(pixels.is_signed),
-        "pixel_keyword": "PixelData",
-        "pixel_vr": image.pixel_data.vr,
-    }
-    return decoder.as_array(content, decoding_plugin=plugin, **options)[0]
+    order = ">" if image.transfer_syntax_uid == ExplicitVRBigEndian else "<"
+    dtype = np.dtype(f"{order}{'i' if pixels.is_signed else 'u'}{pixels.bits_allocated // 8}")
+    if len(content) < pixels.size_bytes:
+        raise _cut_short(pixels.size_bytes, len(content))
+    count = pixels.rows * pixels.columns
+    return np.frombuffer(content, dtype, count).reshape(pixels.rows, pixels.columns)
+
+
+def _cut_short(expected: int, found: int) -> InstanceError:
+    return InstanceError(
+        f"the pixel data is cut short: {expected} bytes expected, {found} there; "
+        "send the instance again"
+    )
+
+
+def _named(error: InstanceError | OSError, image: Image) -> InstanceError:
+    if isinstance(error, InstanceError):
+        return InstanceError(f"{error} ({image.name})")
+    reason = error.strerror or "no reason given"
+    return InstanceError(f"the pixels cannot be read: {reason} ({image.name})")

@@ -1,16 +1,26 @@
 """A volume: voxels with their place in the patient, read from one series."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medaet.dicom.geometry import grid, named
-from medaet.dicom.image import Image, read_image
-from medaet.dicom.pixels import put_real, put_whole
-from medaet.errors import GeometryError
+from medaet.dicom.decode import CODESTREAMS, Stored
+from medaet.dicom.decoders import Decoders
+from medaet.dicom.geometry import Plane
+from medaet.dicom.image import Image
+from medaet.dicom.modality_lut import put_real, put_whole
+from medaet.dicom.pixels import PixelReader
+from medaet.dicom.problem import Problem
+from medaet.dicom.stack import WHATEVER, Choice, Stack, read_stack
+
+Voxels = NDArray[np.int16] | NDArray[np.float32]
+
+Allocate = Callable[[tuple[int, int, int], "np.dtype[Any]"], NDArray[Any]]
+"""Makes the array that the voxels are read into: (slice, row, column), C order."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,18 +32,30 @@ class Volume:
             Slices run along the normal, row cosine x column cosine.
         affine: (4, 4); maps (column, row, slice, 1) to patient coordinates (x, y, z, 1) in mm, LPS+.
         modality: "CT" or "MR".
-        sop_instance_uids: SOP Instance UID of each slice, in slice order; empty inside a worker child.
+        planes: The source images, in the order of the slices; empty inside a worker child.
+        slices: Which slice each of them became; every one its own, unless slices were interpolated.
         frame_of_reference_uid: What the coordinates are relative to; empty inside a worker child.
+        padding: Least and greatest value that stands for "no measurement", such as the corners outside of the
+            reconstruction; None when the series names none.
+        problems: What was mended or left out when it was read.
 
     Source:
         PS3.3 §C.7.6.2.1.1, equation C.7.6.2.1-1.
     """
 
-    voxels: NDArray[np.int16] | NDArray[np.float32]
+    voxels: Voxels
     affine: NDArray[np.float64]
     modality: str
-    sop_instance_uids: tuple[str, ...] = ()
+    planes: tuple[Plane, ...] = ()
+    slices: tuple[int, ...] = ()
     frame_of_reference_uid: str = ""
+    padding: tuple[float, float] | None = None
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def sop_instance_uids(self) -> tuple[str, ...]:
+        """SOP Instance UIDs of the source, each once, in the order of the slices."""
+        return tuple(dict.fromkeys(plane.sop_instance_uid for plane in self.planes))
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
@@ -46,15 +68,36 @@ class Volume:
         """Volume of one voxel in ml."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
 
+    def measured(self, voxels: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+        """Tell measured voxels from padding.
 
-def read_volume(paths: Sequence[Path]) -> Volume:
-    """Read a classic CT or MR series, one single-frame instance for each slice.
+        Args:
+            voxels: Some of the voxels; None for all of them.
+        """
+        values = self.voxels if voxels is None else voxels
+        if self.padding is None:
+            return np.ones(values.shape, np.bool_)
+        low, high = self.padding
+        return np.asarray((values < low) | (values > high))
+
+
+def read_volume(
+    paths: Sequence[Path],
+    choice: Choice = WHATEVER,
+    *,
+    decoders: Decoders | None = None,
+    allocate: Allocate = np.empty,
+) -> Volume:
+    """Read a volume of a CT or MR series: classic, one instance for each slice, or enhanced, of many frames.
 
     Values are what the scanner measured: padding is kept, and MONOCHROME1, which only says how to display them, is
     not inverted.
 
     Args:
-        paths: One Part 10 file for each slice, in any order.
+        paths: Part 10 files of one series, in any order.
+        choice: Which volume of a series that holds several, and what to do with an irregular one.
+        decoders: Processes that decode compressed series; without, this one does.
+        allocate: Where the voxels go, such as pinned memory; called with shape and type, twice at most.
 
     Returns:
         Voxels are int16 when slopes and intercepts are whole numbers and every value fits, else float32.
@@ -64,46 +107,93 @@ def read_volume(paths: Sequence[Path]) -> Volume:
         InstanceError: a file cannot be read or decoded; the message names it.
 
     Source:
-        PS3.3 §C.7.6.2, §C.11.1.
+        PS3.3 §C.7.6.2, §C.7.6.16, §C.11.1.
     """
-    images = [read_image(path) for path in paths]
-    _check_equal(images)
-    stack = grid([image.plane for image in images])
-    ordered = [images[i] for i in stack.order]
+    return load(read_stack(paths, choice), decoders=decoders, allocate=allocate)
+
+
+def load(
+    stack: Stack, *, decoders: Decoders | None = None, allocate: Allocate = np.empty
+) -> Volume:
+    """Read the pixels of a stack whose headers are known; see `read_volume`."""
+    images = stack.images
     return Volume(
-        voxels=_voxels(ordered),
-        affine=stack.affine,
-        modality=ordered[0].modality,
-        sop_instance_uids=tuple(image.plane.sop_instance_uid for image in ordered),
-        frame_of_reference_uid=ordered[0].frame_of_reference_uid,
+        voxels=_voxels(stack, decoders, allocate),
+        affine=stack.grid.affine,
+        modality=images[0].modality,
+        planes=tuple(image.plane for image in images),
+        slices=stack.slices,
+        frame_of_reference_uid=images[0].frame_of_reference_uid,
+        padding=_padding(images),
+        problems=stack.problems,
     )
 
 
-_EQUAL: tuple[tuple[str, Callable[[Image], object]], ...] = (
-    ("SeriesInstanceUID", lambda image: image.series_instance_uid),
-    ("FrameOfReferenceUID", lambda image: image.frame_of_reference_uid),
-    ("Modality", lambda image: image.modality),
-    ("Rows x Columns", lambda image: (image.pixels.rows, image.pixels.columns)),
-)
+def _padding(images: Sequence[Image]) -> tuple[float, float] | None:
+    """Return the padding as modality values, where all slices mean the same by it."""
+    named = {(image.padding, image.slope, image.intercept) for image in images}
+    if len(named) != 1:
+        return None
+    padding, slope, intercept = named.pop()
+    if padding is None:
+        return None
+    ends = sorted(end * slope + intercept for end in padding)
+    return ends[0], ends[1]
 
 
-def _check_equal(images: Sequence[Image]) -> None:
-    for what, value in _EQUAL:
-        odd = [image.plane for image in images if value(image) != value(images[0])]
-        if odd:
-            raise GeometryError(
-                f"{what} differs within the series: {len(odd)} of {len(images)} instances are not "
-                f"like the first, {named(odd)}; send them as series of their own"
+def _voxels(stack: Stack, decoders: Decoders | None, allocate: Allocate) -> Voxels:
+    pixels = stack.images[0].pixels
+    shape = (stack.grid.slices, pixels.rows, pixels.columns)
+    with _Source(stack, decoders) as source:
+        whole = allocate(shape, np.dtype(np.int16))
+        if all(
+            put_whole(stored, image, whole[place]) for image, place, stored in source.planes(whole)
+        ):
+            return _interpolated(whole, stack)
+        del whole
+        real = allocate(shape, np.dtype(np.float32))
+        for image, place, stored in source.planes(None):
+            put_real(stored, image, real[place])
+    return _interpolated(real, stack)
+
+
+class _Source(PixelReader):
+    """The pixels of a stack, one image after the other."""
+
+    def __init__(self, stack: Stack, decoders: Decoders | None) -> None:
+        super().__init__()
+        self._stack = stack
+        # Run lengths are undone faster than handed from process to process.
+        is_slow = any(image.transfer_syntax_uid in CODESTREAMS for image in stack.images)
+        self._decoders = decoders if is_slow else None
+
+    def planes(self, into: NDArray[np.int16] | None) -> Iterator[tuple[Image, int, Stored]]:
+        """Yield each image, its slice and its stored values, which may lie in that slice already."""
+        images, slices = self._stack.images, self._stack.slices
+        if self._decoders is not None:
+            for index, stored in self._decoders.stored(images):
+                yield images[index], slices[index], stored
+            return
+        for image, place in zip(images, slices, strict=True):
+            yield (
+                image,
+                place,
+                self.stored(image) if into is None else self.into(image, into[place]),
             )
 
 
-def _voxels(images: Sequence[Image]) -> NDArray[np.int16] | NDArray[np.float32]:
-    shape = (len(images), images[0].pixels.rows, images[0].pixels.columns)
-    whole = np.empty(shape, np.int16)
-    if all(put_whole(image, plane) for image, plane in zip(images, whole, strict=True)):
-        return whole
-    del whole
-    real = np.empty(shape, np.float32)
-    for image, plane in zip(images, real, strict=True):
-        put_real(image, plane)
-    return real
+def _interpolated(voxels: Voxels, stack: Stack) -> Voxels:
+    """Fill the slices that no image lies on from those before and behind them."""
+    places = np.asarray(stack.grid.places)
+    exact = {place: k for k, place in enumerate(stack.slices) if stack.lies_on_slice(k)}
+    known = {k: voxels[place].copy() for k, place in enumerate(stack.slices) if place not in exact}
+    for number in range(stack.grid.slices):
+        if number in exact:
+            continue
+        behind = int(np.searchsorted(places, number).clip(1, places.size - 1))
+        before = behind - 1
+        share = (number - places[before]) / (places[behind] - places[before])
+        pair = [known[k] if k in known else voxels[stack.slices[k]] for k in (before, behind)]
+        mixed = pair[0] * (1 - share) + pair[1] * share
+        voxels[number] = np.rint(mixed) if voxels.dtype == np.int16 else mixed
+    return voxels

@@ -1,6 +1,8 @@
 """A walk from data element to data element (PS3.5 §7.1) that trusts no length and never recurses."""
 
+import contextlib
 import struct
+from collections.abc import Mapping
 
 from medaet.errors import InstanceError
 
@@ -28,6 +30,7 @@ _ITEM_GROUP = 0xFFFE
 _DELIMITERS = frozenset({0xFFFEE00D, 0xFFFEE0DD})
 _LITTLE = (struct.Struct("<HHI"), struct.Struct("<H"), struct.Struct("<I"))
 _BIG = (struct.Struct(">HHI"), struct.Struct(">H"), struct.Struct(">I"))
+_SHORT_ELEMENT = struct.Struct("<HH2sH")
 
 
 class HeadTooShortError(Exception):
@@ -87,6 +90,42 @@ class Walk:
         except struct.error as error:
             raise self.cut_short() from error
         return group << 16 | number, vr, length
+
+    def take(self, keywords: Mapping[int, str], *, below: int, longest: int) -> dict[str, bytes]:
+        """Read explicit little endian elements up to the first that is none of the usual kind, quickly.
+
+        It is the inner loop of every header. What it stops at, `enter` knows what to do with: sequences of undefined
+        length, elements without a VR, or that end behind what was read.
+
+        Args:
+            keywords: What to keep, by tag.
+            below: The first group to stop at.
+            longest: Longer values are cut to this many bytes.
+
+        Returns:
+            Raw values by keyword.
+        """
+        values: dict[str, bytes] = {}
+        content, at, left = self.content, self.at, self._left
+        unpack, long, wanted = _SHORT_ELEMENT.unpack_from, _LITTLE[2].unpack_from, keywords.get
+        size = len(content)
+        with contextlib.suppress(struct.error):  # the bytes end here; `enter` says what that means
+            for left in range(self._left, 0, -1):  # noqa: B007 -- what is left counts afterwards
+                group, number, vr, length = unpack(content, at)
+                start = at + 8
+                if vr not in SHORT_VRS:
+                    (length,) = long(content, start) if vr in LONG_VRS else (UNDEFINED_LENGTH,)
+                    start += 4
+                if group >= below or length == UNDEFINED_LENGTH:
+                    break
+                keyword = wanted(group << 16 | number)
+                if keyword is not None:
+                    if start + length > size:
+                        break
+                    values[keyword] = content[start : start + min(length, longest)]
+                at = start + length
+        self.at, self._left = at, left
+        return values
 
     def skip_undefined(self, *, is_implicit: bool) -> None:
         """Move behind a value of undefined length, whatever is nested in it.

@@ -70,7 +70,11 @@ def save_volume(volume: Volume, folder: Path) -> None:
     """Write a volume's voxels and geometry; its UIDs stay behind, a worker child has no use for them."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "voxels.npy", volume.voxels, allow_pickle=False)
-    geometry = {"affine": volume.affine.tolist(), "modality": volume.modality}
+    geometry = {
+        "affine": volume.affine.tolist(),
+        "modality": volume.modality,
+        "padding": volume.padding,
+    }
     (folder / "volume.json").write_text(json.dumps(geometry), encoding="utf-8")
 
 
@@ -78,7 +82,12 @@ def load_volume(folder: Path) -> Volume:
     """Map a volume's voxels into memory, read-only."""
     geometry = json.loads((folder / "volume.json").read_text(encoding="utf-8"))
     voxels: NDArray[Any] = np.load(folder / "voxels.npy", mmap_mode="r", allow_pickle=False)
-    return Volume(voxels, np.asarray(geometry["affine"], dtype=np.float64), geometry["modality"])
+    return Volume(
+        voxels,
+        np.asarray(geometry["affine"], dtype=np.float64),
+        geometry["modality"],
+        padding=tuple(geometry["padding"]) if geometry["padding"] else None,
+    )
 
 
 def _segment(one: Mapping[str, Any], folder: Path, number: int) -> Segment:

@@ -2,8 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from medaet.dicom.identity import SeriesFacts
+from medaet.dicom.stack import Choice
 
 NEVER_VOLUMES = ("LOCALIZER", "SCOUT", "TOPOGRAM")
 """Image Type values of overview images (PS3.3 §C.8.2.1.1.1), which no selector takes unless told to."""
@@ -39,10 +41,14 @@ class SeriesSelector:
         modality: Modality (0008,0060), such as "CT" or "MR".
         body_part: Accepted Body Part Examined (0018,0015). Many scanners leave that attribute empty; then one of
             these words must stand in the study's, the series' or the protocol's description.
-        min_slices: Fewest instances.
-        max_slices: Most instances; None for no limit.
+        min_slices: Fewest slices.
+        max_slices: Most slices; None for no limit.
         description_excludes: Words that must not stand in the series description.
         image_type_excludes: Image Type values that rule a series out.
+        volume: Which volume of a series that holds several (echoes, phases): the one with most slices, which is the
+            first of several equal ones; or the first or last in time.
+        irregular: "refuse" a volume in which slices are missing, doubled or spaced unevenly, or "resample" it; the
+            report says what was done.
     """
 
     modality: str
@@ -51,6 +57,13 @@ class SeriesSelector:
     max_slices: int | None = None
     description_excludes: tuple[str, ...] = ()
     image_type_excludes: tuple[str, ...] = NEVER_VOLUMES
+    volume: Literal["largest", "first", "last"] = "largest"
+    irregular: Literal["refuse", "resample"] = "refuse"
+
+    @property
+    def choice(self) -> Choice:
+        """What to read of a series that was selected."""
+        return Choice(self.volume, self.irregular, self.min_slices)
 
     def checks(self, series: SeriesFacts) -> tuple[Check, ...]:
         """Compare every condition, also after the first that fails, so that all can be shown."""

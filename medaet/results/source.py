@@ -80,12 +80,14 @@ def quiet() -> Iterator[None]:
 
 
 def _headers(role: str, paths: Sequence[Path], volume: Volume) -> tuple[Dataset, ...]:
+    if any(plane.frame for plane in volume.planes) or volume.voxels.shape[0] != len(volume.planes):
+        raise EncodingError(f"input {role!r} is not one instance for each slice")
     found: dict[str, Dataset] = {}
     for path in paths:
         header = _header(path)
         found.setdefault(str(header.get("SOPInstanceUID")), header)
     absent = [uid for uid in volume.sop_instance_uids if uid not in found]
-    if absent or len(volume.sop_instance_uids) != volume.voxels.shape[0]:
+    if absent:
         raise EncodingError(
             f"input {role!r} has {volume.voxels.shape[0]} slices, but no file for {len(absent)} "
             f"of its {len(volume.sop_instance_uids)} SOP instances; run the analysis again"

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     UID,
     CTImageStorage,
@@ -103,14 +105,14 @@ def write_series(  # noqa: PLR0913 -- each keyword is one attribute of the serie
         dataset = _header(modality, body_part, f"{modality} {seed}")
         dataset.SOPInstanceUID = derived_uid("phantom", modality, str(seed), str(number))
         dataset.InstanceNumber = number + 1
-        dataset.ImagePositionPatient = _decimals(position)
-        dataset.ImageOrientationPatient = _decimals(orientation)
-        dataset.PixelSpacing = _decimals(spacing_mm[1:])
-        (dataset.SliceThickness,) = _decimals(spacing_mm[:1])
+        dataset.ImagePositionPatient = decimals(position)
+        dataset.ImageOrientationPatient = decimals(orientation)
+        dataset.PixelSpacing = decimals(spacing_mm[1:])
+        (dataset.SliceThickness,) = decimals(spacing_mm[:1])
         _put_pixels(dataset, plane, storage)
         change(dataset, number)
         paths.append(folder / f"{number + 1:04}.dcm")
-        _save(dataset, paths[-1], UID(storage.transfer_syntax_uid))
+        save(dataset, paths[-1], UID(storage.transfer_syntax_uid))
     return paths
 
 
@@ -160,7 +162,8 @@ def _header(modality: str, body_part: str, name: str) -> Dataset:
     return dataset
 
 
-def _decimals(numbers: Iterable[float]) -> list[str]:
+def decimals(numbers: Iterable[float]) -> list[str]:
+    """Return numbers as decimal strings of at most 16 characters."""
     return [format_number_as_ds(float(number)) for number in numbers]
 
 
@@ -172,14 +175,15 @@ def _put_pixels(dataset: Dataset, plane: NDArray[np.integer], storage: Storage) 
     dataset.BitsStored = storage.bits_stored
     dataset.HighBit = storage.bits_stored - 1
     dataset.PixelRepresentation = int(storage.is_signed)
-    dataset.RescaleIntercept, dataset.RescaleSlope = _decimals((storage.intercept, storage.slope))
+    dataset.RescaleIntercept, dataset.RescaleSlope = decimals((storage.intercept, storage.slope))
     stored = np.rint((plane - storage.intercept) / storage.slope).astype(storage.dtype)
     vr = "OB" if storage.bits_allocated == 8 else "OW"
     content = stored.tobytes()
     dataset.add_new("PixelData", vr, content + b"\0" * (len(content) % 2))
 
 
-def _save(dataset: Dataset, path: Path, syntax: UID) -> None:
+def save(dataset: Dataset, path: Path, syntax: UID) -> None:
+    """Write a data set of native pixels as a Part 10 file in a transfer syntax."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -191,3 +195,12 @@ def _save(dataset: Dataset, path: Path, syntax: UID) -> None:
         plugin = ENCODERS.get(syntax, "")
         dataset.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False)
     dataset.save_as(path, enforce_file_format=True)
+
+
+def replace_pixels(path: Path, frame: bytes, transfer_syntax_uid: str) -> None:
+    """Put a compressed frame in place of the pixels of a slice."""
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
+    dataset.save_as(path)

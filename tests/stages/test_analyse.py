@@ -13,6 +13,7 @@ from medaet.codes import LUNG
 from medaet.config.model import WorkerSection
 from medaet.errors import AnalysisError, ChildCrashedError, MedaetError
 from medaet.plugin import folder
+from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
@@ -22,6 +23,7 @@ from medaet.testing.phantom import write_series
 from medaet.testing.work import Work
 from medaet.worker.child import Run, WorkerChild
 from medaet_daemon.analyse import Analyse
+from medaet_daemon.inputs import Inputs
 
 
 class ScriptedChild(WorkerChild):
@@ -55,7 +57,8 @@ def work(tmp_path: Path, spool: Spool, instances: InstanceStore, jobs: JobQueue)
 
 def _stage(work: Work, clock: FakeClock, child: WorkerChild) -> Analyse:
     rules = WorkerSection(job_timeout_seconds=60, lease_seconds=30)
-    return Analyse(work.instances, work.spool, work.jobs, rules, child, clock)
+    inputs = Inputs(work.instances, work.spool, Registry(analyses={}))
+    return Analyse(inputs, work.spool, work.jobs, rules, child, clock)
 
 
 def _raises(error: Exception) -> ScriptedChild:
@@ -68,7 +71,8 @@ def _raises(error: Exception) -> ScriptedChild:
 def test_nothing_to_do_costs_nothing(
     spool: Spool, instances: InstanceStore, jobs: JobQueue, clock: FakeClock
 ) -> None:
-    stage = Analyse(instances, spool, jobs, WorkerSection(), ScriptedChild(), clock)
+    inputs = Inputs(instances, spool, Registry(analyses={}))
+    stage = Analyse(inputs, spool, jobs, WorkerSection(), ScriptedChild(), clock)
     assert stage.step() > timedelta(0)
 
 

@@ -19,6 +19,7 @@ from medaet.store.tables import DeliveryState, JobState
 from medaet.testing.phantom import write_series
 from medaet.testing.work import Work
 from medaet_daemon.encode import Encode
+from medaet_daemon.inputs import Inputs
 
 
 class Tame(Analysis):
@@ -43,7 +44,8 @@ def work(tmp_path: Path, spool: Spool, instances: InstanceStore, jobs: JobQueue)
 
 def _encode(work: Work, analysis: type[Analysis] = Tame) -> None:
     registry = Registry(analyses={analysis.name: analysis})
-    Encode(work.instances, work.spool, work.jobs, registry).step()
+    inputs = Inputs(work.instances, work.spool, registry)
+    Encode(inputs, work.spool, work.jobs, registry).step()
 
 
 def _box(work: Work) -> Findings:

@@ -23,6 +23,7 @@ from medaet.testing.phantom import write_series
 from medaet.testing.rows import LEASE
 from medaet.testing.work import Work
 from medaet_daemon.encode import Encode
+from medaet_daemon.inputs import Inputs
 from medaet_daemon.prune import Prune
 from tests.stages.test_encode import Tame
 
@@ -42,7 +43,9 @@ def work(
 def _encoded(work: Work) -> None:
     mask = np.ones(work.volume.voxels.shape, dtype=np.bool_)
     work.analysed(Findings([Segment("All", mask, LUNG)]))
-    Encode(work.instances, work.spool, work.jobs, Registry(analyses={"zoo-tame": Tame})).step()
+    registry = Registry(analyses={"zoo-tame": Tame})
+    inputs = Inputs(work.instances, work.spool, registry)
+    Encode(inputs, work.spool, work.jobs, registry).step()
 
 
 def _sent(deliveries: DeliveryQueue) -> None:

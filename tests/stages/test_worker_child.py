@@ -30,7 +30,7 @@ def child() -> Iterator[WorkerChild]:
 @pytest.fixture
 def volume() -> Volume:
     voxels = np.arange(-30, 30, dtype=np.int16).reshape(3, 4, 5)
-    return Volume(voxels, np.diag([2.0, 3.0, 4.0, 1.0]), "CT", ("1.1", "1.2", "1.3"))
+    return Volume(voxels, np.diag([2.0, 3.0, 4.0, 1.0]), "CT")
 
 
 def _run(child: WorkerChild, name: str, volume: Volume, where: Path, seconds: float = 60.0) -> Run:

@@ -193,3 +193,13 @@ def test_facts_splits_the_image_type() -> None:
 def test_facts_leaves_empty_what_is_not_known() -> None:
     found = facts("1.2", "CT", {}, (), 0)
     assert (found.body_part, found.series_description, found.image_type) == ("", "", ())
+
+
+def test_facts_count_every_frame_of_a_multi_frame_instance_as_a_slice() -> None:
+    found = facts("1.2", "CT", {"NumberOfFrames": "120"}, ("1.2.3",), instances=2)
+    assert found.slices == 240
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "many"])
+def test_facts_count_an_instance_as_one_slice_otherwise(text: str) -> None:
+    assert facts("1.2", "CT", {"NumberOfFrames": text}, ("1.2.3",), instances=2).slices == 2

@@ -2,6 +2,7 @@
 
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import gdcm  # type: ignore[import-untyped]
 import numpy as np
@@ -15,6 +16,8 @@ from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLosslessSV1,
@@ -23,11 +26,13 @@ from pydicom.uid import (
 )
 
 from medaet.dicom.codestream import CodestreamHeader, check_codestream, codestream_header
-from medaet.dicom.image import PixelDescription, read_image
-from medaet.dicom.pixels import stored_values
+from medaet.dicom.image import read_images
+from medaet.dicom.modality_lut import used_bits
+from medaet.dicom.pixel_module import PixelDescription
+from medaet.dicom.pixels import PixelReader
 from medaet.dicom.volume import read_volume
 from medaet.errors import InstanceError
-from medaet.testing.phantom import Storage, write_series
+from medaet.testing.phantom import Storage, replace_pixels, write_series
 
 NATIVE = [
     ExplicitVRLittleEndian,
@@ -45,6 +50,7 @@ STORED = [
     Storage(bits_allocated=8, bits_stored=8),
 ]
 SIZE = 48
+HTJ2K_SAMPLES = Path(__file__).parents[1] / "data" / "htj2k.npz"
 
 
 def _smooth(storage: Storage) -> NDArray[np.int64]:
@@ -100,7 +106,21 @@ def test_read_volume_reads_jpeg_lossless(tmp_path: Path, storage: Storage) -> No
         _jpeg_lossless(path, path.with_suffix(".jpg.dcm"))
         for path in write_series(tmp_path, voxels=voxels, storage=storage)
     ]
-    assert read_image(paths[0]).transfer_syntax_uid == JPEGLosslessSV1
+    assert read_images(paths[0])[0].transfer_syntax_uid == JPEGLosslessSV1
+    assert np.array_equal(read_volume(paths).voxels, voxels)
+
+
+@pytest.mark.parametrize("syntax", [HTJ2KLossless, HTJ2KLosslessRPCL], ids=lambda one: one.name)
+@pytest.mark.parametrize("kind", ["signed", "unsigned"])
+def test_read_volume_reads_high_throughput_jpeg_2000(
+    tmp_path: Path, syntax: str, kind: str
+) -> None:
+    # Made by imagecodecs 2026.3.6 (OpenJPH) from random numbers, sorted along each row.
+    stored = np.load(HTJ2K_SAMPLES)
+    voxels = stored[kind]
+    paths = write_series(tmp_path, voxels=voxels, storage=Storage(is_signed=kind == "signed"))
+    for number, path in enumerate(paths):
+        replace_pixels(path, stored[f"{kind}-{number}"].tobytes(), syntax)
     assert np.array_equal(read_volume(paths).voxels, voxels)
 
 
@@ -118,10 +138,16 @@ def test_stored_values_agree_with_pydicom_on_its_own_samples(name: str) -> None:
     path = get_testdata_file(name, download=False)
     assert isinstance(path, str)
     expected = pydicom.dcmread(path).pixel_array
-    assert np.array_equal(stored_values(read_image(Path(path))), expected)
+    assert np.array_equal(_stored(Path(path)), expected)
 
 
 # Damage.
+
+
+def _stored(path: Path) -> NDArray[Any]:
+    (image,) = read_images(path)
+    with PixelReader() as reader:
+        return used_bits(reader.stored(image), image.pixels)[0]
 
 
 def _packed(folder: Path, syntax: str) -> Path:
@@ -132,11 +158,11 @@ def _packed(folder: Path, syntax: str) -> Path:
 @pytest.mark.parametrize("syntax", COMPRESSED, ids=lambda syntax: str(syntax.name))
 def test_stored_values_refuse_an_empty_frame(tmp_path: Path, syntax: str) -> None:
     path = _packed(tmp_path, syntax)
-    start = read_image(path).pixel_data.offset
+    start = read_images(path)[0].pixel_data.offset
     empty = b"\xfe\xff\x00\xe0\0\0\0\0" * 2 + b"\xfe\xff\xdd\xe0\0\0\0\0"
     path.write_bytes(path.read_bytes()[:start] + empty)
     with pytest.raises(InstanceError, match=r"cannot be decoded.*SOP Instance UID 2\.25"):
-        stored_values(read_image(path))
+        _stored(path)
 
 
 @settings(max_examples=60, deadline=None)
@@ -148,13 +174,13 @@ def test_stored_values_give_pixels_or_an_instance_error_whatever_bits_are_flippe
     tmp_path_factory: pytest.TempPathFactory, syntax: str, flips: list[tuple[int, int]]
 ) -> None:
     path = _packed(tmp_path_factory.mktemp("damaged"), syntax)
-    start = read_image(path).pixel_data.offset
+    start = read_images(path)[0].pixel_data.offset
     content = bytearray(path.read_bytes())
     for position, bit in flips:
         content[start + position % (len(content) - start)] ^= 1 << bit
     path.write_bytes(content)
     with contextlib.suppress(InstanceError):
-        assert stored_values(read_image(path)).shape == (SIZE, SIZE)
+        assert _stored(path).shape == (SIZE, SIZE)
 
 
 def test_stored_values_refuse_a_transfer_syntax_without_decoder(tmp_path: Path) -> None:
@@ -168,7 +194,7 @@ def test_stored_values_refuse_a_transfer_syntax_without_decoder(tmp_path: Path) 
     with pytest.raises(
         InstanceError, match=r"no decoder knows transfer syntax 1\.2\.840\.10008\.1\.2\.4\.100"
     ):
-        stored_values(read_image(path))
+        _stored(path)
 
 
 # What a codestream says of itself.

@@ -8,8 +8,10 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from monai.data.image_reader import PydicomReader
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
@@ -259,3 +261,51 @@ def test_read_volume_shifts_values_that_lie_in_the_upper_bits(tmp_path: Path) ->
         dataset.PixelData = np.full((4, 5), -5 * 16 + 3, "<i2").tobytes()
 
     assert np.all(read_volume(write_series(tmp_path, voxels=RAMP, change=change)).voxels == -5)
+
+
+# Padding, and where the voxels go.
+
+
+def _padded(dataset: Dataset, _: int) -> None:
+    dataset.add_new("PixelPaddingValue", "SS", -2000)
+    dataset.add_new("PixelPaddingRangeLimit", "SS", -1990)
+
+
+def test_read_volume_keeps_padding_and_says_which_values_it_is(tmp_path: Path) -> None:
+    voxels = RAMP.copy()
+    voxels[:, 0, 0] = -3024
+    voxels[:, 0, 1] = -3015
+    storage = Storage(intercept=-1024)
+    volume = read_volume(write_series(tmp_path, voxels=voxels, storage=storage, change=_padded))
+    assert np.array_equal(volume.voxels, voxels)
+    assert volume.padding == (-3024.0, -3014.0)
+    expected = np.ones(RAMP.shape, bool)
+    expected[:, 0, :2] = False
+    assert np.array_equal(volume.measured(), expected)
+
+
+def test_read_volume_measures_every_voxel_without_padding(tmp_path: Path) -> None:
+    volume = read_volume(write_series(tmp_path, voxels=RAMP))
+    assert volume.padding is None
+    assert volume.measured().all()
+
+
+def test_read_volume_reads_into_the_array_it_is_given(tmp_path: Path) -> None:
+    given = np.empty((3, 4, 5), np.int16)
+    volume = read_volume(write_series(tmp_path, voxels=RAMP), allocate=lambda shape, dtype: given)
+    assert np.shares_memory(volume.voxels, given)
+    assert np.array_equal(given, RAMP)
+
+
+@pytest.mark.parametrize("name", ["chest_ct", "brain_mr", "head_ct", "head_mr_t1_1mm"])
+def test_read_volume_agrees_with_simpleitk_and_monai_on_real_series(scans: Path, name: str) -> None:
+    ours = read_volume(sorted((scans / name).glob("*.dcm")))
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(scans / name)))
+    theirs = SimpleITK.GetArrayFromImage(reader.Execute())
+    assert np.array_equal(theirs, ours.voxels)
+    monai = PydicomReader()
+    found, header = monai.get_data(monai.read(str(scans / name)))
+    assert np.array_equal(found.transpose(2, 1, 0), ours.voxels)
+    to_ras = np.diag([-1, -1, 1, 1])
+    assert np.allclose(to_ras @ header["affine"], ours.affine, atol=1e-3)

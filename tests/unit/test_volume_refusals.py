@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
+from medaet.dicom.stack import Choice
 from medaet.dicom.volume import read_volume
 from medaet.errors import GeometryError, InstanceError
 from medaet.testing.phantom import CORONAL, write_series
@@ -48,44 +49,45 @@ def test_read_volume_refuses_a_slice_that_comes_twice(tmp_path: Path) -> None:
         read_volume([*paths, paths[1]])
 
 
-def test_read_volume_refuses_a_localizer_among_the_slices(tmp_path: Path) -> None:
-    change = _set("ImageOrientationPatient", list(CORONAL), of_slice=0)
-    paths = write_series(tmp_path, shape=(5, 4, 4), change=change)
-    odd = str(pydicom.dcmread(paths[0]).SOPInstanceUID)
-    with pytest.raises(GeometryError, match=f"mixes orientations: 1 of 5 .*{odd}"):
+def test_read_volume_refuses_instances_of_another_series(tmp_path: Path) -> None:
+    change = _set("SeriesInstanceUID", "1.2.3", of_slice=2)
+    paths = write_series(tmp_path, voxels=RAMP, change=change)
+    odd = str(pydicom.dcmread(paths[2]).SOPInstanceUID)
+    with pytest.raises(GeometryError, match=f"SeriesInstanceUID differs within the series.*{odd}"):
         read_volume(paths)
 
 
 @pytest.mark.parametrize(
     ("keyword", "value"),
     [
-        ("SeriesInstanceUID", "1.2.3"),
+        ("ImageOrientationPatient", list(CORONAL)),
         ("FrameOfReferenceUID", "1.2.3"),
         ("Modality", "PT"),
         ("Rows", 3),
-        ("Columns", 4),
     ],
 )
-def test_read_volume_refuses_a_slice_that_is_unlike_the_others(
+def test_read_volume_refuses_the_gap_that_an_odd_slice_leaves(
     tmp_path: Path, keyword: str, value: object
 ) -> None:
-    paths = write_series(tmp_path, voxels=RAMP, change=_set(keyword, value, of_slice=2))
-    odd = str(pydicom.dcmread(paths[2]).SOPInstanceUID)
-    with pytest.raises(GeometryError, match=f"{keyword}.*differs within the series.*{odd}|{odd}"):
+    paths = write_series(tmp_path, shape=(5, 4, 4), change=_set(keyword, value, of_slice=2))
+    with pytest.raises(GeometryError, match="1 missing there"):
         read_volume(paths)
+
+
+def test_read_volume_refuses_a_volume_with_fewer_slices_than_needed(tmp_path: Path) -> None:
+    paths = write_series(tmp_path, shape=(5, 4, 4))
+    with pytest.raises(GeometryError, match="has 5 slices where 6 are needed"):
+        read_volume(paths, Choice(minimum_slices=6))
 
 
 @pytest.mark.parametrize(
     ("keyword", "value", "said"),
     [
-        ("NumberOfFrames", "4", "holds 4 frames; only single-frame"),
         ("ImagePositionPatient", None, "has no ImagePositionPatient"),
         ("ImageOrientationPatient", None, "has no ImageOrientationPatient"),
         ("PixelSpacing", None, "has no PixelSpacing"),
         ("ImagePositionPatient", [1, 2], "ImagePositionPatient holds 2 numbers instead of 3"),
         ("PixelSpacing", ["0", "1"], "PixelSpacing is not positive"),
-        ("PhotometricInterpretation", "RGB", "the image is RGB, not greyscale"),
-        ("SamplesPerPixel", 3, "not greyscale"),
     ],
 )
 def test_read_volume_refuses_what_is_no_plane_of_a_volume(
@@ -93,6 +95,23 @@ def test_read_volume_refuses_what_is_no_plane_of_a_volume(
 ) -> None:
     paths = write_series(tmp_path, shape=(2, 4, 4), change=_set(keyword, value, of_slice=1))
     odd = str(pydicom.dcmread(paths[1]).SOPInstanceUID)
+    with pytest.raises(GeometryError, match=f"{said}.*{odd}"):
+        read_volume(paths)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "said"),
+    [
+        ("NumberOfFrames", "4", "holds 4 frames without places"),
+        ("PhotometricInterpretation", "RGB", "the image is RGB, not greyscale"),
+        ("SamplesPerPixel", 3, "not greyscale"),
+    ],
+)
+def test_read_volume_refuses_a_series_of_nothing_but_other_images(
+    tmp_path: Path, keyword: str, value: object, said: str
+) -> None:
+    paths = write_series(tmp_path, shape=(2, 4, 4), change=_set(keyword, value))
+    odd = str(pydicom.dcmread(paths[0]).SOPInstanceUID)
     with pytest.raises(GeometryError, match=f"{said}.*{odd}"):
         read_volume(paths)
 

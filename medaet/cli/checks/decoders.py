@@ -18,7 +18,7 @@ from pydicom.uid import (
 )
 
 from medaet.cli.checks.line import Line, fail, ok
-from medaet.dicom.pixels import PREFERRED_DECODERS
+from medaet.dicom.decode import PREFERRED_DECODERS
 
 SIZE = 32
 """Smaller ones are not what a decoder expects: gdcm refuses JPEG 2000 below 32 pixels."""
