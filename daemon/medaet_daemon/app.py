@@ -140,12 +140,12 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     database, spool, jobs = _tables(config)
     deliveries = DeliveryQueue(database, clock)
     registry = discover()
-    studies = StudyStore(database, clock)
+    studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
-        Assemble(studies, config.series, clock),
+        Assemble(studies, instances, spool, config.series, clock),
         Dispatch(database, jobs, registry, config, clock),
-        Encode(Inputs(InstanceStore(database, clock), spool, registry), spool, jobs, registry),
+        Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),

@@ -6,6 +6,9 @@ import structlog
 
 from medaet.clock import Clock
 from medaet.config.model import SeriesSection
+from medaet.errors import OutOfSpaceError
+from medaet.store.files import Spool, sha256_of
+from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
 from medaet.store.tables import SeriesRow
 
@@ -19,8 +22,17 @@ class Assemble:
 
     name = "assemble"
 
-    def __init__(self, studies: StudyStore, rules: SeriesSection, clock: Clock) -> None:
+    def __init__(
+        self,
+        studies: StudyStore,
+        instances: InstanceStore,
+        spool: Spool,
+        rules: SeriesSection,
+        clock: Clock,
+    ) -> None:
         self._studies = studies
+        self._instances = instances
+        self._spool = spool
         self._quiet = timedelta(seconds=rules.quiet_period_seconds)
         self._longest = timedelta(seconds=rules.maximum_wait_seconds)
         self._clock = clock
@@ -28,8 +40,10 @@ class Assemble:
     def step(self) -> timedelta:
         """Close every series that may close."""
         for series in self._studies.quiet_series(self._quiet, self._longest):
+            self._digest(series)
             reason = self._reason(series)
-            if self._studies.close(series.id, series.generation, reason):
+            seen = series.last_received_at
+            if self._studies.close(series.id, series.generation, reason, last_received_at=seen):
                 log.info(
                     "series.closed",
                     series_id=series.id,
@@ -37,6 +51,16 @@ class Assemble:
                     reason=reason,
                 )
         return POLL
+
+    def _digest(self, series: SeriesRow) -> None:
+        """Compute the digests that jobs are recognised by, which the receiver left for a quieter moment."""
+        found = []
+        for one, path in self._instances.undigested_of(series.id):
+            try:
+                found.append((one, sha256_of(self._spool.path(path))))
+            except OutOfSpaceError as error:  # whoever needs the file will say so too
+                log.error("digest.failed", series_id=series.id, reason=str(error))
+        self._instances.keep_digests(found)
 
     def _reason(self, series: SeriesRow) -> str:
         if self._clock.now() - series.last_received_at >= self._quiet:

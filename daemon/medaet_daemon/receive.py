@@ -5,20 +5,23 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from socket import socket
+from typing import TYPE_CHECKING
 
 import structlog
 
 from medaet.clock import SystemClock
 from medaet.config.model import Config
-from medaet.dicom.identity import InstanceHeader
 from medaet.network.admission import Places
-from medaet.network.scp import StorageSCP
-from medaet.network.transport import listening_socket
+from medaet.network.engine import Engine
+from medaet.network.listening import listening_socket
+from medaet.network.spooling import SpoolSink
 from medaet.store.engine import Database
 from medaet.store.files import Spool
-from medaet.store.instances import InstanceStore
+
+if TYPE_CHECKING:
+    from medaet.network.fallback import FallbackEngine
 
 log = structlog.get_logger()
 
@@ -29,43 +32,6 @@ DRAIN_SECONDS = 25.0
 KILL_SECONDS = 3.0
 RESTART_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
-
-
-class SpoolSink:
-    """Files first, then the row, then the answer: what was answered with Success is found again."""
-
-    def __init__(self, spool: Spool, instances: InstanceStore) -> None:
-        self._spool = spool
-        self._instances = instances
-
-    def store(
-        self,
-        header: InstanceHeader,
-        content: Sequence[bytes | memoryview],
-        *,
-        calling_ae_title: str,
-        called_ae_title: str,
-    ) -> None:
-        """Write, sync and index one instance (see InstanceSink)."""
-        stored = self._spool.put(header, content)
-        recorded = self._instances.record(
-            header, stored, calling_ae_title=calling_ae_title, called_ae_title=called_ae_title
-        )
-        log.debug(
-            "instance.stored",
-            series_id=recorded.series_id,
-            sop_instance_uid=header.sop_instance_uid,
-            size_bytes=stored.size_bytes,
-            is_new=recorded.is_new,
-        )
-        if recorded.conflict:
-            log.warning(
-                "instance.replaced",
-                series_id=recorded.series_id,
-                sop_instance_uid=header.sop_instance_uid,
-                calling_ae_title=calling_ae_title,
-                reason="other bytes came under a known SOP Instance UID; both are kept, the newer are used",
-            )
 
 
 def main_loop(config: Config, ready: Callable[[], None] | None = None) -> None:
@@ -101,18 +67,30 @@ def _serve(
     config: Config, listening: socket, places: Places, ready: Callable[[], None] | None
 ) -> None:
     """Receive in this process until a signal says stop."""
-    durable = config.listener.durability == "power-loss"
+    listener = config.listener
+    durable = listener.durability == "power-loss"
     spool = Spool(
         config.spool.path, minimum_free_bytes=config.spool.minimum_free_bytes, durable=durable
     )
     with contextlib.closing(Database(config.database_url, durable=durable)) as database:
-        sink = SpoolSink(spool, InstanceStore(database, SystemClock()))
-        scp = StorageSCP(config.listener, config.peers, sink, listening=listening, places=places)
+        sink = SpoolSink(spool, database, SystemClock(), conflict=listener.conflict)
+        scp = _engine(listener.engine)(
+            listener, config.peers, sink, listening=listening, places=places
+        )
         scp.start()
         if ready is not None:
             ready()
         signal.sigwait(STOP)
         scp.stop(DRAIN_SECONDS)
+
+
+def _engine(name: str) -> "type[Engine] | type[FallbackEngine]":
+    """Choose the SCP; pynetdicom is imported only where it is asked for."""
+    if name == "own":
+        return Engine
+    from medaet.network.fallback import FallbackEngine
+
+    return FallbackEngine
 
 
 class _Processes:

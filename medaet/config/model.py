@@ -43,10 +43,14 @@ class Listener(Section):
     aliases: tuple[Alias, ...] = ()
     host: str = "0.0.0.0"  # noqa: S104 -- scanners are on other hosts
     port: Annotated[int, Field(ge=0, le=65535)] = 11112
+    engine: Literal["own", "pynetdicom"] = "own"
     processes: Annotated[int, Field(ge=1, le=32)] = 2
     accept_unknown_peers: bool = False
     durability: Literal["power-loss", "crash"] = "power-loss"
+    conflict: Literal["use-newest", "use-first", "refuse"] = "use-newest"
     maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 100
+    idle_timeout_seconds: Annotated[float, Field(ge=1)] = 60.0
+    maximum_instance_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_296
 
     @property
     def called_ae_titles(self) -> tuple[str, ...]:

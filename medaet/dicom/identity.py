@@ -40,6 +40,16 @@ def hashed(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceRef:
+    """Which SOP instance it is, of which series and study."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceHeader:
     """What the tables keep of one SOP instance; no patient attribute is among it.
 

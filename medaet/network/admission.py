@@ -5,7 +5,11 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import structlog
+
 from medaet.config.model import Listener, Peer
+
+log = structlog.get_logger()
 
 BYTES_A_COUNT = 4
 
@@ -27,6 +31,17 @@ class Refusal:
     diagnostic: int
     reason: str
     remedy: str
+
+    def tell(self, calling_ae_title: str, called_ae_title: str, address: str) -> None:
+        """Log it, with what an administrator may do."""
+        log.warning(
+            "association.refused",
+            calling_ae_title=calling_ae_title,
+            called_ae_title=called_ae_title,
+            address=address,
+            reason=self.reason,
+            remedy=self.remedy,
+        )
 
 
 STOPPING = Refusal(2, 3, 1, "the daemon is stopping", "send again once it runs")

@@ -15,7 +15,7 @@ from pynetdicom.presentation import PresentationContext
 
 from medaet.config.model import Peer
 from medaet.errors import InstanceError, MedaetError, PeerRefusedError, PeerUnavailableError
-from medaet.network import contexts
+from medaet.network import contexts, presentation
 from medaet.network.status import error_of
 from medaet.network.toolkit import application_entity
 
@@ -66,7 +66,7 @@ def echo(peer: Peer, calling_ae_title: str) -> None:
         PeerUnavailableError: no connection, no association, or no answer.
         PeerRefusedError: it takes associations from us, but no C-ECHO.
     """
-    wanted = contexts.proposed([(contexts.VERIFICATION, str(contexts.NATIVE[1]))])
+    wanted = presentation.proposed([(contexts.VERIFICATION, str(contexts.NATIVE[1]))])
     with _association(peer, calling_ae_title, wanted, response_seconds=RESPONSE_SECONDS) as open_:
         if not open_.accepted_contexts:
             raise PeerRefusedError(f"{_named(peer)} does not accept C-ECHO; ask its administrator")
@@ -100,7 +100,9 @@ def send(peer: Peer, calling_ae_title: str, paths: Sequence[Path]) -> Iterator[S
     if not instances:
         yield from (one for one in found if isinstance(one, SendOutcome))
         return
-    wanted = contexts.proposed((one.sop_class_uid, one.transfer_syntax_uid) for one in instances)
+    wanted = presentation.proposed(
+        (one.sop_class_uid, one.transfer_syntax_uid) for one in instances
+    )
     largest = max(one.path.stat().st_size for one in instances)
     seconds = RESPONSE_SECONDS + largest / SLOWEST_BYTES_PER_SECOND
     with _association(peer, calling_ae_title, wanted, response_seconds=seconds) as open_:

@@ -7,10 +7,8 @@ from pynetdicom.association import Association
 from pynetdicom.transport import AddressInformation
 
 from medaet.dicom.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from medaet.network.negotiation import MAXIMUM_PDU_BYTES
 from medaet.network.sockets import NETWORK_SECONDS, PeerSocket
-
-MAXIMUM_PDU_BYTES = 131_072
-"""What we announce (PS3.8 §D.1): eight times the usual 16 KB, and as much as dcmtk can send."""
 
 CONNECT_SECONDS = 10.0
 ACSE_SECONDS = 30.0

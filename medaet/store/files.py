@@ -1,12 +1,12 @@
 """The spool: instance files that are complete and synced before anyone hears of them.
 
-    in/*.part                                      being written; removed at the next start
-    instances/<aa>/<sha256 of the UID>/<sha256 of the bytes>.dcm
-    work/<job>/<attempt>/                          volumes and whatever the worker child writes
-    findings/<job>/<attempt>/                      kept until the results are proven
+    in/*.part                             being written; removed at the next start
+    instances/<random>/<number>.dcm       received; the instance table says which is which
+    work/<job>/<attempt>/                 volumes and whatever the worker child writes
+    findings/<job>/<attempt>/             kept until the results are proven
     results/<job>/<sha256 of the UID>.dcm
 
-Names are hashes and numbers: nothing that a peer sends becomes part of a path.
+Names are numbers and hashes: nothing that a peer sends becomes part of a path.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medaet.dicom.identity import InstanceHeader, hashed
+from medaet.dicom.identity import hashed
 from medaet.errors import OutOfSpaceError
 
 Buffer = bytes | bytearray | memoryview
@@ -43,40 +43,39 @@ class StoredFile:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A file of the spool whose digest may not be known yet.
+
+    Attributes:
+        path: Relative to the spool.
+        sha256: Of the whole file, in hexadecimal; None while nobody has computed it.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str | None = None
+
+
 class Spool:
     """The folder that holds instances, findings and results.
 
     Args:
         root: The spool's folder; made when it is missing.
         minimum_free_bytes: What instances must leave free, so that the database can still commit.
-        durable: Whether an instance survives a power cut once `put` returns; False is mode `crash`
-            of the listener.
+        durable: Whether a received instance survives a power cut; False is mode `crash` of the listener.
     """
 
     def __init__(self, root: Path, *, minimum_free_bytes: int = 0, durable: bool = True) -> None:
         self.root = root
         self._minimum_free_bytes = minimum_free_bytes
-        self._durable = durable
+        self.durable = durable
         self._incoming = root / "in"
-        self._synced: set[Path] = set()
-        with _explained(root):
+        with explained(root):
             self._incoming.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             if durable:
-                _sync(root)
-                _sync(root.parent)
-
-    def put(self, header: InstanceHeader, content: Sequence[Buffer]) -> StoredFile:
-        """Store one received instance.
-
-        Args:
-            header: Of the instance; its SOP Instance UID decides the folder.
-            content: A whole file (PS3.10 §7), in pieces, in order.
-
-        Raises:
-            OutOfSpaceError: the file system has no room, keeps no reserve, or cannot be written.
-        """
-        name = hashed(header.sop_instance_uid)
-        return self._store(Path("instances", name[:2], name), content, durable=self._durable)
+                sync(root)
+                sync(root.parent)
 
     def write_result(
         self, job_id: int, sop_instance_uid: str, content: bytes | Sequence[Buffer]
@@ -88,7 +87,7 @@ class Spool:
         """
         pieces = [content] if isinstance(content, bytes) else content
         folder = self.results(job_id).relative_to(self.root)
-        return self._store(folder, pieces, durable=True, name=hashed(sop_instance_uid))
+        return self._store(folder / f"{hashed(sop_instance_uid)}.dcm", pieces)
 
     def path(self, relative: str) -> Path:
         """Return where a path of the tables is on this host."""
@@ -111,41 +110,22 @@ class Spool:
 
         Nobody was told that these are stored. Call it only while no receiver runs.
         """
-        with _explained(self.root):
+        with explained(self.root):
             parts = list(self._incoming.glob("*.part"))
             for part in parts:
                 part.unlink(missing_ok=True)
         return len(parts)
 
-    def _store(
-        self, folder: Path, content: Sequence[Buffer], *, durable: bool, name: str | None = None
-    ) -> StoredFile:
-        size_bytes = sum(memoryview(piece).nbytes for piece in content)
-        with _explained(self.root):
-            self._check_space(size_bytes)
-            with self._part() as part:
-                sha256 = _write(part, content, durable=durable)
-                target = folder / f"{name or sha256}.dcm"
-                self._place(part, self.root / target, durable=durable)
-        return StoredFile(path=str(target), sha256=sha256, size_bytes=size_bytes)
+    def new_part(self) -> str:
+        """Return the path of a file that is not there yet, to be written and then renamed."""
+        return f"{self._incoming}/{secrets.token_hex(16)}.part"
 
-    def _place(self, part: Path, target: Path, *, durable: bool) -> None:
-        """Give a complete file its name, and make that name survive."""
-        folder, shelf = target.parent, target.parent.parent
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        part.rename(target)
-        if not durable:
-            return
-        _sync(folder)
-        _sync(shelf)
-        if (
-            shelf not in self._synced
-        ):  # another process may have made it and not yet synced its name
-            for above in shelf.relative_to(self.root).parents:
-                _sync(self.root / above)
-            self._synced.add(shelf)
+    def check_space(self, size_bytes: int) -> None:
+        """Make sure that so many bytes leave the reserve free.
 
-    def _check_space(self, size_bytes: int) -> None:
+        Raises:
+            OutOfSpaceError: they do not.
+        """
         found = os.statvfs(self._incoming)
         free = found.f_bavail * found.f_frsize
         if free - size_bytes < self._minimum_free_bytes:
@@ -154,10 +134,29 @@ class Spool:
                 f"{self._minimum_free_bytes}; make room, or lower spool.minimum_free_bytes"
             )
 
+    def _store(self, target: Path, content: Sequence[Buffer]) -> StoredFile:
+        pieces = [memoryview(piece).cast("B") for piece in content]
+        size_bytes = sum(map(len, pieces))
+        with explained(self.root):
+            self.check_space(size_bytes)
+            with self._part() as part:
+                sha256 = _write(part, pieces)
+                self._place(part, self.root / target)
+        return StoredFile(path=str(target), sha256=sha256, size_bytes=size_bytes)
+
+    def _place(self, part: Path, target: Path) -> None:
+        """Give a complete file its name, and make that name survive."""
+        folder = target.parent
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        part.rename(target)
+        sync(folder)
+        for above in folder.relative_to(self.root).parents:
+            sync(self.root / above)
+
     @contextlib.contextmanager
     def _part(self) -> Iterator[Path]:
         """Yield a name of which there is only one, and remove the file if it gets no other."""
-        part = self._incoming / f"{secrets.token_hex(16)}.part"
+        part = Path(self.new_part())
         try:
             yield part
         except BaseException:
@@ -165,45 +164,69 @@ class Spool:
             raise
 
 
-def _write(part: Path, content: Sequence[Buffer], *, durable: bool) -> str:
-    """Write the pieces to a new file and return their SHA-256."""
+def _write(part: Path, content: Sequence[Buffer]) -> str:
+    """Write the pieces to a new file, sync them and return their SHA-256."""
     digest = hashlib.sha256()
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     try:
-        for first in range(0, len(content), BUFFERS_A_CALL):
-            pieces = [
-                memoryview(piece).cast("B") for piece in content[first : first + BUFFERS_A_CALL]
-            ]
-            for piece in pieces:
-                digest.update(piece)
-            _write_all(descriptor, pieces)
-        if durable:
-            os.fsync(descriptor)  # never tried twice: Linux drops the pages that it failed to write
+        for piece in content:
+            digest.update(piece)
+        write_all(descriptor, content)
+        os.fsync(descriptor)  # never tried twice: Linux drops the pages that it failed to write
     finally:
         os.close(descriptor)
     return digest.hexdigest()
 
 
-def _write_all(descriptor: int, pieces: list[memoryview]) -> None:
-    """Write pieces in as few system calls as the kernel allows."""
-    while pieces:
+def write_all(descriptor: int, content: Sequence[Buffer]) -> int:
+    """Write pieces in as few system calls as the kernel allows; return how many bytes they are."""
+    size_bytes = 0
+    for first in range(0, len(content), BUFFERS_A_CALL):
+        pieces = list(content[first : first + BUFFERS_A_CALL])
+        expected = sum(map(len, pieces))
         written = os.writev(descriptor, pieces)
-        while pieces and written >= len(pieces[0]):
-            written -= len(pieces.pop(0))
-        if pieces:
-            pieces[0] = pieces[0][written:]
+        size_bytes += expected
+        while written < expected:  # a disk that is nearly full takes a part
+            pieces = _behind(pieces, written)
+            expected -= written
+            written = os.writev(descriptor, pieces)
+    return size_bytes
+
+
+def _behind(pieces: Sequence[Buffer], written: int) -> list[Buffer]:
+    """Return what is left of pieces of which so many bytes are written."""
+    left: list[Buffer] = []
+    for piece in pieces:
+        left.append(memoryview(piece)[written:])
+        written = max(written - len(piece), 0)
+    return [piece for piece in left if len(piece)]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OutOfSpaceError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise OutOfSpaceError(
+            f"the stored file {path} cannot be read: {error.strerror}; check the file system"
+        ) from error
 
 
 def sync_tree(folder: Path) -> None:
     """Make a folder, its files and its name survive a power cut."""
-    with _explained(folder):
+    with explained(folder):
         for path in folder.iterdir():
-            _sync(path)
-        _sync(folder)
-        _sync(folder.parent)
+            sync(path)
+        sync(folder)
+        sync(folder.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make a file's bytes, or a folder's entries, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -212,13 +235,21 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    """Turn what the file system says into an error of ours."""
-    try:
-        yield
-    except OSError as error:
+class explained:  # noqa: N801 -- it reads as the sentence it is: with explained(root)
+    """Turns what the file system says into an error of ours, for a block of statements."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
         remedy = "make room" if error.errno in NO_ROOM else "check the file system and its owner"
         raise OutOfSpaceError(
-            f"the spool {root} cannot be written: {error.strerror}; {remedy}"
+            f"the spool {self._root} cannot be written: {error.strerror}; {remedy}"
         ) from error

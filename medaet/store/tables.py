@@ -7,7 +7,6 @@ study 1--n event
 """
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -24,44 +23,26 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
 
 from medaet.store.columns import UtcDateTime, words
+from medaet.store.states import DeliveryState, JobState, Priority, SeriesState
 
-
-class SeriesState(StrEnum):
-    """open -> closed -> dispatched; a late instance takes it back to open, as the next generation."""
-
-    OPEN = "open"
-    CLOSED = "closed"
-    DISPATCHED = "dispatched"
-
-
-class JobState(StrEnum):
-    """Drawn in medaet/queue/state.py."""
-
-    READY = "ready"
-    LEASED = "leased"
-    ANALYSED = "analysed"
-    ENCODING = "encoding"
-    DONE = "done"
-    DEAD = "dead"
-    SUPERSEDED = "superseded"
-
-
-class DeliveryState(StrEnum):
-    """ready -> leased -> sent -> committed, or dead; superseded when a newer result took its place."""
-
-    READY = "ready"
-    LEASED = "leased"
-    SENT = "sent"
-    COMMITTED = "committed"
-    DEAD = "dead"
-    SUPERSEDED = "superseded"
-
-
-class Priority(StrEnum):
-    """How urgent a job is; stat jobs are leased first."""
-
-    ROUTINE = "routine"
-    STAT = "stat"
+__all__ = [
+    "CURRENT",
+    "DELIVERIES_UNDER_WAY",
+    "JOBS_UNDER_WAY",
+    "Base",
+    "DeliveryRow",
+    "DeliveryState",
+    "EventRow",
+    "InstanceRow",
+    "JobInputRow",
+    "JobRow",
+    "JobState",
+    "Priority",
+    "ResultRow",
+    "SeriesRow",
+    "SeriesState",
+    "StudyRow",
+]
 
 
 class Base(MappedAsDataclass, DeclarativeBase):
@@ -80,6 +61,7 @@ class Base(MappedAsDataclass, DeclarativeBase):
 
 
 JOBS_UNDER_WAY = text("state in ('ready', 'leased', 'analysed', 'encoding')")
+CURRENT = text("replaced_at is null")
 DELIVERIES_UNDER_WAY = text("state in ('ready', 'leased')")
 """Conditions of partial indexes, which hold the few rows that are not history.
 
@@ -135,14 +117,25 @@ class InstanceRow(Base, kw_only=True):
 
     Attributes:
         path: Relative to the spool.
-        sha256: Of the whole file, in hexadecimal.
+        sha256: Of the whole file, in hexadecimal; None until its series closes, or the UID comes again.
         generation: The series generation it came with.
-        replaced_at: When newer bytes under the same SOP Instance UID arrived; None for the current ones.
+        replaced_at: When it gave way to other bytes under the same SOP Instance UID; None for the current ones.
+        attributes: Of the image, by PS3.6 keyword: geometry, size and pixel representation.
+        pixel_offset: First byte of the pixel data's value in the file; None without any, or when it is deflated.
+        pixel_length: Its length in bytes; None without any, or when it is encapsulated.
     """
 
     __tablename__ = "instance"
     __table_args__ = (
         UniqueConstraint("series_id", "sop_instance_uid", "sha256"),
+        Index(
+            "ix_instance_current",
+            "series_id",
+            "sop_instance_uid",
+            unique=True,
+            sqlite_where=CURRENT,
+            postgresql_where=CURRENT,
+        ),
         Index("ix_instance_sop_instance_uid", "sop_instance_uid"),
     )
 
@@ -152,8 +145,11 @@ class InstanceRow(Base, kw_only=True):
     sop_class_uid: Mapped[str] = mapped_column(String(64))
     transfer_syntax_uid: Mapped[str] = mapped_column(String(64))
     path: Mapped[str] = mapped_column(String(255))
-    sha256: Mapped[str] = mapped_column(String(64))
+    sha256: Mapped[str | None] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
+    attributes: Mapped[dict[str, Any]] = mapped_column(default_factory=dict)
+    pixel_offset: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    pixel_length: Mapped[int | None] = mapped_column(BigInteger, default=None)
     generation: Mapped[int]
     received_at: Mapped[datetime]
     replaced_at: Mapped[datetime | None] = mapped_column(default=None)

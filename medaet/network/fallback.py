@@ -1,69 +1,31 @@
-"""The storage SCP (PS3.4 Annex B): received bytes to a sink, and Success only once the sink has them for good."""
+"""The storage SCP on pynetdicom: the fallback for the engine of our own, with the same answers."""
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from socket import socket
-from typing import Protocol
 
-import structlog
 from pydicom.dataset import Dataset
 from pynetdicom import evt
 from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 
 from medaet.config.model import Listener, Peer
-from medaet.dicom.header import read_header
-from medaet.dicom.identity import InstanceHeader, checked_uid
-from medaet.network import contexts
+from medaet.network import contexts, presentation
 from medaet.network.admission import STOPPING, Admission, Places, Refusal
-from medaet.network.conversations import Conversation, Conversations
-from medaet.network.part10 import file_header
+from medaet.network.conversation import Conversation
+from medaet.network.conversations import Conversations
+from medaet.network.listening import listening_socket
+from medaet.network.reception import InstanceSink, Reception, Sender, StoreRequest
 from medaet.network.sockets import NETWORK_SECONDS
-from medaet.network.status import (
-    DOES_NOT_MATCH_SOP_CLASS,
-    OUT_OF_RESOURCES,
-    SUCCESS,
-    Answer,
-    answer_to,
-    response,
-)
+from medaet.network.status import OUT_OF_RESOURCES, SUCCESS, Answer
 from medaet.network.toolkit import application_entity
-from medaet.network.transport import SPARE_CONNECTIONS, Server, listening_socket
-
-log = structlog.get_logger()
+from medaet.network.transport import SPARE_CONNECTIONS, Server
 
 ASSOCIATION_REQUEST_SECONDS = 10.0
 ACCEPT_POLL_SECONDS = 0.1
 
 
-class InstanceSink(Protocol):
-    """Where received instances go."""
-
-    def store(
-        self,
-        header: InstanceHeader,
-        content: Sequence[bytes | memoryview],
-        *,
-        calling_ae_title: str,
-        called_ae_title: str,
-    ) -> None:
-        """Keep an instance for good; to return is to promise that it survives.
-
-        Args:
-            header: Of the instance.
-            content: The whole file (PS3.10 §7), in pieces that are valid during this call only.
-            calling_ae_title: The sender's.
-            called_ae_title: The one the sender asked for.
-
-        Raises:
-            OutOfSpaceError: answered A700, so that the sender tries again.
-            DatabaseUnavailableError: answered A700 too.
-            InstanceError: answered C000.
-        """
-        ...
-
-
-class StorageSCP:
+class FallbackEngine:
     """Accepts associations in a thread each, until it is stopped.
 
     Args:
@@ -87,6 +49,7 @@ class StorageSCP:
         places: Places | None = None,
     ) -> None:
         self._sink = sink
+        self._maximum_instance_bytes = listener.maximum_instance_bytes
         self._admission = Admission(
             listener, peers, places or Places(listener.maximum_associations)
         )
@@ -149,100 +112,59 @@ class StorageSCP:
     def _on_requested(self, event: evt.Event) -> None:
         """Refuse the association, or choose its presentation contexts."""
         association, request = event.assoc, event.assoc.requestor.primitive
-        conversation = Conversation(
+        sender = Sender(
             calling_ae_title=request.calling_ae_title.strip(),
             called_ae_title=request.called_ae_title.strip(),
             address=association.requestor.address,
         )
-        refusal = self._admit(conversation)
+        refusal = self._admit(sender)
         if refusal is None:
-            self._conversations.begin(association, conversation)
-            association.acceptor.supported_contexts = contexts.supported(
+            self._conversations.begin(association, Conversation(sender))
+            association.acceptor.supported_contexts = presentation.supported(
                 request.presentation_context_definition_list
             )
             return
-        log.warning(
-            "association.refused",
-            calling_ae_title=conversation.calling_ae_title,
-            called_ae_title=conversation.called_ae_title,
-            address=conversation.address,
-            reason=refusal.reason,
-            remedy=refusal.remedy,
-        )
+        refusal.tell(sender.calling_ae_title, sender.called_ae_title, sender.address)
         association.acse.send_reject(refusal.result, refusal.source, refusal.diagnostic)
         association.kill()  # returns once the rejection is out
 
-    def _admit(self, conversation: Conversation) -> Refusal | None:
+    def _admit(self, sender: Sender) -> Refusal | None:
         if self._conversations.is_stopping:
             return STOPPING
         return self._admission.admit(
-            calling_ae_title=conversation.calling_ae_title,
-            called_ae_title=conversation.called_ae_title,
+            calling_ae_title=sender.calling_ae_title, called_ae_title=sender.called_ae_title
         )
 
     def _on_accepted(self, event: evt.Event) -> None:
         refused = sorted(
             {str(context.abstract_syntax) for context in event.assoc.rejected_contexts}
         )
-        if refused:
-            log.warning(
-                "context.refused",
-                calling_ae_title=self._conversations.of(event.assoc).calling_ae_title,
-                sop_class_uids=refused,
-                remedy="send instances of patients' studies only, in a transfer syntax of the conformance statement",
-            )
+        self._conversations.of(event.assoc).tell_refused(refused)
 
     def _on_store(self, event: evt.Event) -> int | Dataset:
         """Answer one C-STORE request (PS3.4 §B.2.3)."""
         conversation = self._conversations.of(event.assoc)
-        if self._conversations.begin_answer(event.assoc):
-            answer = self._take(event, conversation)
-        else:
-            answer = Answer(OUT_OF_RESOURCES, STOPPING.reason, STOPPING.reason)
-        if answer is None:
-            conversation.stored += 1
-            return SUCCESS
-        conversation.refused += 1
-        log.warning(
-            "instance.refused",
-            calling_ae_title=conversation.calling_ae_title,
-            status=f"{answer.status:04X}",
-            reason=answer.reason,
-        )
-        return response(answer)
+        with event.request.DataSet.getbuffer() as data_set:
+            size_bytes = data_set.nbytes
+            if self._conversations.begin_answer(event.assoc):
+                answer = self._take(event, data_set, conversation.sender)
+            else:
+                answer = Answer(OUT_OF_RESOURCES, STOPPING.reason, STOPPING.reason)
+        conversation.count(answer, size_bytes)
+        return SUCCESS if answer is None else _response(answer)
 
-    def _take(self, event: evt.Event, conversation: Conversation) -> Answer | None:
+    def _take(self, event: evt.Event, data_set: memoryview, sender: Sender) -> Answer | None:
         """Store what a request brings; None when it is stored."""
-        try:
-            return self._stored(event, conversation)
-        except Exception as error:  # noqa: BLE001 -- the peer must get an answer, whatever happens
-            return answer_to(error)
-
-    def _stored(self, event: evt.Event, conversation: Conversation) -> Answer | None:
-        request, context = event.request, event.context
-        sop_class_uid = checked_uid(str(request.AffectedSOPClassUID), "Affected SOP Class UID")
-        sop_instance_uid = checked_uid(
-            str(request.AffectedSOPInstanceUID), "Affected SOP Instance UID"
+        request = StoreRequest(
+            sop_class_uid=str(event.request.AffectedSOPClassUID),
+            sop_instance_uid=str(event.request.AffectedSOPInstanceUID),
+            abstract_syntax=str(event.context.abstract_syntax),
+            transfer_syntax=str(event.context.transfer_syntax),
         )
-        start = file_header(
-            sop_class_uid=sop_class_uid,
-            sop_instance_uid=sop_instance_uid,
-            transfer_syntax_uid=str(context.transfer_syntax),
-        )
-        with request.DataSet.getbuffer() as data_set:
-            header = read_header(b"".join((start, data_set)))
-            if sop_class_uid != str(context.abstract_syntax):
-                return _mismatch("the SOP class is not that of the presentation context")
-            if (header.sop_class_uid, header.sop_instance_uid) != (sop_class_uid, sop_instance_uid):
-                return _mismatch("the UIDs of the data set are not those of the request")
-            self._sink.store(
-                header,
-                (start, data_set),
-                calling_ae_title=conversation.calling_ae_title,
-                called_ae_title=conversation.called_ae_title,
-            )
-            conversation.size_bytes += data_set.nbytes
-        return None
+        maximum = self._maximum_instance_bytes
+        reception = Reception(request, sender, self._sink, maximum_bytes=maximum)
+        reception.write([data_set])
+        return reception.finish()
 
     def _on_sent(self, event: evt.Event) -> None:
         self._conversations.end_answer(event.assoc)
@@ -270,5 +192,9 @@ def _on_sop_common(event: evt.Event) -> dict[str, SOPClassCommonExtendedNegotiat
     return items
 
 
-def _mismatch(reason: str) -> Answer:
-    return Answer(DOES_NOT_MATCH_SOP_CLASS, reason, reason)
+def _response(answer: Answer) -> Dataset:
+    """Make the status elements of a C-STORE-RSP."""
+    elements = Dataset()
+    elements.Status = answer.status
+    elements.ErrorComment = answer.peer_comment
+    return elements
