@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from medaet.clock import SystemClock
+from medaet.config.load import load
 from medaet.config.model import Config
 from medaet.errors import ConfigError, SchemaError
 from medaet.plugin.registry import discover
@@ -68,7 +69,7 @@ def run(
     name = f"{role}-{device}" if device else role
     with _only_one(config, name):
         if role == "receive":
-            receive.main_loop(config, ready=pulse.start)
+            receive.main_loop(config, pulse.start, lambda: load(path))
         elif role == "pipeline":
             _run_stages(_pipeline(config), pulse)
         else:
@@ -112,7 +113,7 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
     ]
     if role == "all":
         roles = [
-            Role("receive", ("--role", "receive", *common)),
+            Role("receive", ("--role", "receive", *common), reloads=True),
             Role("pipeline", ("--role", "pipeline", *common)),
             *roles,
         ]

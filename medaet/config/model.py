@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     StringConstraints,
     field_validator,
     model_validator,
@@ -20,6 +22,13 @@ AETitle = Annotated[
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of ours: lower case letters, digits, hyphen and underscore."""
+
+Fingerprint = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{64}$"),
+    BeforeValidator(lambda value: value.replace(":", "") if isinstance(value, str) else value),
+]
+"""SHA-256 of a certificate in hexadecimal, as `openssl x509 -noout -fingerprint -sha256` shows it."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -36,6 +45,30 @@ class Alias(Section):
     ae_title: AETitle
 
 
+class ListenerTls(Section):
+    """TLS for associations (PS3.15 Annex B): without a port of its own it replaces plain ones.
+
+    The key must not be encrypted: its file is the secret, as a systemd credential or readable by the user only.
+    """
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path | None = None
+    crl_file: Path | None = None
+    require_client_cert: bool = True
+    profile: Literal["B.12", "B.13"] = "B.12"
+    port: Port | None = None
+
+    @model_validator(mode="after")
+    def _somebody_vouches(self) -> "ListenerTls":
+        if self.require_client_cert and self.ca_file is None:
+            raise ValueError(
+                "ca_file: without it no client certificate can be checked; "
+                "name the authorities' file, or set require_client_cert = false"
+            )
+        return self
+
+
 class Listener(Section):
     """The storage SCP."""
 
@@ -49,8 +82,16 @@ class Listener(Section):
     durability: Literal["power-loss", "crash"] = "power-loss"
     conflict: Literal["use-newest", "use-first", "refuse"] = "use-newest"
     maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 100
+    maximum_associations_per_address: Annotated[int, Field(ge=1, le=1000)] = 32
     idle_timeout_seconds: Annotated[float, Field(ge=1)] = 60.0
     maximum_instance_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_296
+    tls: ListenerTls | None = None
+
+    @model_validator(mode="after")
+    def _engine_speaks_tls(self) -> "Listener":
+        if self.tls is not None and self.engine != "own":
+            raise ValueError('engine: only "own" speaks TLS; remove [listener.tls], or engine')
+        return self
 
     @property
     def called_ae_titles(self) -> tuple[str, ...]:
@@ -109,6 +150,8 @@ class Peer(Section):
     host: str
     port: Port = 104
     profile: Literal["default", "ohif", "slicer", "legacy", "strict-air"] = "default"
+    addresses: tuple[IPvAnyNetwork, ...] = ()
+    certificate_sha256: Fingerprint | None = None
 
 
 class When(Section):

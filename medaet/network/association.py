@@ -1,10 +1,11 @@
 """One association from its request to its end (PS3.8 §9.2, as acceptor), in a thread of its own."""
 
+import ssl
 from dataclasses import dataclass
 
 import structlog
 
-from medaet.network.admission import STOPPING, Admission, Refusal
+from medaet.network.admission import STOPPING, Admission, Caller, Refusal
 from medaet.network.conversation import Conversation
 from medaet.network.dimse import decode_command
 from medaet.network.negotiation import Agreement, agree, misunderstanding
@@ -41,28 +42,40 @@ class Service:
 
     Attributes:
         maximum_instance_bytes: Longer data sets are refused.
+        idle_seconds: How long a peer may say nothing.
+        tls: For the connections that are to be secure.
         is_stopping: Set when nothing new is to be taken.
     """
 
     admission: Admission
     sink: InstanceSink
     maximum_instance_bytes: int
+    idle_seconds: float
+    tls: ssl.SSLContext | None = None
     is_stopping: bool = False
 
 
 class Association:
     """Serves one connection.
 
+    Attributes:
+        is_waiting: Until the peer is let in, refused or cut off.
+
     Args:
         wire: The connection; it is closed in the end.
         address: The peer's.
         service: What all associations share.
+        is_secure: Whether the connection is to speak TLS.
     """
 
-    def __init__(self, wire: Wire, address: str, service: Service) -> None:
+    def __init__(
+        self, wire: Wire, address: str, service: Service, *, is_secure: bool = False
+    ) -> None:
+        self.address = address
+        self.is_waiting = True
         self._wire = wire
-        self._address = address
         self._service = service
+        self._is_secure = is_secure
         self._is_established = self._is_busy = False
         self._command = bytearray()
         self._operation: Operation | None = None
@@ -74,12 +87,12 @@ class Association:
             self._serve()
         except ProtocolError as error:
             self._abort(SERVICE_PROVIDER, error.reason)
-            log.warning("connection.dropped", address=self._address, reason=str(error))
+            log.warning("connection.dropped", address=self.address, reason=str(error))
         except ConnectionEndedError as error:
             is_to_be_told = error.is_to_be_told or self._service.is_stopping
             if is_to_be_told and self._is_established:
                 self._abort(SERVICE_USER, NOT_SPECIFIED)
-            log.debug("connection.dropped", address=self._address, reason=str(error))
+            log.debug("connection.dropped", address=self.address, reason=str(error))
         finally:
             self._wire.close()
 
@@ -90,7 +103,12 @@ class Association:
 
     def end(self) -> None:
         """Cut the connection; the thread ends once it is back from the sink."""
+        self.is_waiting = False
         self._wire.cut()
+
+    def close(self) -> None:
+        """Close the connection; there is no thread."""
+        self._wire.close()
 
     @property
     def is_busy(self) -> bool:
@@ -98,30 +116,40 @@ class Association:
         return self._is_busy
 
     def _serve(self) -> None:
+        certificate = self._secured()
         kind, body = self._wire.read_pdu(REQUEST_SECONDS)
         if kind == ABORT:
             return
         if kind != ASSOCIATE_RQ:
             raise ProtocolError(f"a PDU of type {kind:02X} came first", UNEXPECTED_PDU)
         request = decode_request(body)
-        sender = Sender(request.calling_ae_title, request.called_ae_title, self._address)
-        refusal = misunderstanding(request) or self._admitted(sender)
+        caller = Caller(
+            request.calling_ae_title, request.called_ae_title, self.address, certificate
+        )
+        refusal = misunderstanding(request) or self._refusal(caller)
+        self.is_waiting = False
         if refusal is not None:
-            refusal.tell(sender.calling_ae_title, sender.called_ae_title, self._address)
+            refusal.tell(caller.calling_ae_title, caller.called_ae_title, self.address)
             self._wire.send(encode_reject(refusal.result, refusal.source, refusal.diagnostic))
             self._wire.linger()
             return
-        self._serve_admitted(request, Conversation(sender))
+        self._serve_admitted(request, caller)
 
-    def _admitted(self, sender: Sender) -> Refusal | None:
-        """Take a place for the association, or say why it gets none."""
-        if self._service.is_stopping:
-            return STOPPING
-        return self._service.admission.admit(
-            calling_ae_title=sender.calling_ae_title, called_ae_title=sender.called_ae_title
-        )
+    def _secured(self) -> str | None:
+        """Shake hands if the connection is to be secure; return the SHA-256 of the peer's certificate, if any."""
+        if not self._is_secure:
+            return None
+        assert self._service.tls is not None
+        return self._wire.secure(self._service.tls, REQUEST_SECONDS)
 
-    def _serve_admitted(self, request: AssociationRequest, conversation: Conversation) -> None:
+    def _refusal(self, caller: Caller) -> Refusal | None:
+        """Take a seat for the association, or say why it gets none."""
+        return STOPPING if self._service.is_stopping else self._service.admission.admit(caller)
+
+    def _serve_admitted(self, request: AssociationRequest, caller: Caller) -> None:
+        admission = self._service.admission
+        sender = Sender(caller.calling_ae_title, caller.called_ae_title, caller.address)
+        conversation = Conversation(sender)
         ending: str | None = "a defect"
         try:
             agreement = agree(request)
@@ -134,7 +162,7 @@ class Association:
             ending = str(error)
             raise
         finally:
-            self._service.admission.leave()
+            admission.leave(caller)
             if self._operation is not None:
                 self._operation.discard()
             conversation.tell_end(ending)

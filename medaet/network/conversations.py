@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pynetdicom.association import Association
 
 from medaet.network.conversation import Conversation
+from medaet.network.reception import Sender
 
 
 @dataclass(slots=True)
@@ -27,10 +28,10 @@ class Conversations:
     """All of them; safe to use from the threads of the associations.
 
     Args:
-        on_end: Called once for each conversation that ends.
+        on_end: Called once for each conversation that ends, with its sender.
     """
 
-    def __init__(self, on_end: Callable[[], None]) -> None:
+    def __init__(self, on_end: Callable[[Sender], None]) -> None:
         self._on_end = on_end
         self._open: dict[Association, _Open] = {}
         self._changed = threading.Condition()
@@ -91,7 +92,7 @@ class Conversations:
             one = self._open.pop(association, None)
             self._changed.notify_all()
         if one is not None:
-            self._on_end()
+            self._on_end(one.conversation.sender)
             one.conversation.tell_end(None if is_released else "the peer or the network ended it")
 
     def _is_quiet(self) -> bool:

@@ -1,26 +1,30 @@
-"""The storage SCP of our own: one listening socket, and a thread for each connection."""
+"""The storage SCP of our own: listening sockets, and a thread for each connection."""
 
 import errno
 import selectors
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from medaet import logs
 from medaet.config.model import Listener, Peer
-from medaet.network.admission import Admission, Places
+from medaet.network.admission import Admission, Seats
 from medaet.network.association import Association, Service
-from medaet.network.listening import listening_socket
+from medaet.network.listening import Door, open_doors
 from medaet.network.reception import InstanceSink
+from medaet.network.tls import server_context
 from medaet.network.wire import Wire
 
 log = structlog.get_logger()
 
 SPARE_CONNECTIONS = 64
 """Connections beyond the limit of associations: peers that have not asked for one yet."""
+
+WAITING_PER_ADDRESS = 16
+"""How many of these one address may have; a further one takes the place of the oldest."""
 
 STACK_BYTES = 512 * 1024
 CLOSE_SECONDS = 3.0
@@ -37,11 +41,11 @@ class Engine:
         listener: Address, AE titles and limits.
         peers: Who may call.
         sink: Where instances go; it is called from many threads.
-        listening: A bound socket, shared with other processes; None to bind one from the listener.
-        places: The count of associations shared with other processes; None to count only here.
+        doors: Bound sockets, shared with other processes; None to bind what the listener says.
+        seats: Shared with other processes; None to count only here.
 
     Raises:
-        ConfigError: the listener's address cannot be bound.
+        ConfigError: the listener's address cannot be bound, or its certificates cannot be used.
     """
 
     def __init__(
@@ -50,30 +54,48 @@ class Engine:
         peers: Iterable[Peer],
         sink: InstanceSink,
         *,
-        listening: socket.socket | None = None,
-        places: Places | None = None,
+        doors: Sequence[Door] | None = None,
+        seats: Seats | None = None,
     ) -> None:
-        places = places or Places(listener.maximum_associations)
-        self._listening = listening or listening_socket(listener.host, listener.port)
-        self._idle_seconds = listener.idle_timeout_seconds
-        self._maximum_connections = listener.maximum_associations + SPARE_CONNECTIONS
-        self._service = Service(
-            Admission(listener, peers, places), sink, listener.maximum_instance_bytes
+        seats = seats or Seats(
+            listener.maximum_associations, per_address=listener.maximum_associations_per_address
         )
+        self._service = Service(
+            admission=Admission(listener, peers, seats, sink.congestion),
+            sink=sink,
+            maximum_instance_bytes=listener.maximum_instance_bytes,
+            idle_seconds=listener.idle_timeout_seconds,
+            tls=None if listener.tls is None else server_context(listener.tls),
+        )
+        self._doors = doors if doors is not None else open_doors(listener)
+        self._maximum_connections = listener.maximum_associations + SPARE_CONNECTIONS
         self._open: dict[threading.Thread, Association] = {}
         self._changed = threading.Condition()
         self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(target=self._accept_all, name="listener")
 
     @property
-    def port(self) -> int:
-        """The port that is listened on."""
-        return int(self._listening.getsockname()[1])
+    def ports(self) -> list[int]:
+        """The ports that are listened on: the listener's own, then that of TLS if it is another."""
+        return [int(door.socket.getsockname()[1]) for door in self._doors]
 
     def start(self) -> None:
         """Accept associations from now on."""
         threading.stack_size(STACK_BYTES)
         self._thread.start()
+
+    def reload(self, listener: Listener, peers: Iterable[Peer]) -> None:
+        """Take over who may call and under which titles, and read the certificates again, for new associations.
+
+        Raises:
+            ConfigError: the certificates cannot be used; nothing has changed.
+        """
+        service = self._service
+        if service.tls is not None and listener.tls is not None:
+            service.tls = server_context(listener.tls)
+        service.admission = Admission(
+            listener, peers, service.admission.seats, service.sink.congestion
+        )
 
     def stop(self, drain_seconds: float) -> None:
         """Stop accepting, let what has begun to arrive finish, then end what is open.
@@ -85,7 +107,8 @@ class Engine:
         with self._wake:
             self._wake.send(b".")
             self._thread.join()
-        self._listening.close()  # this process's copy: others may share the socket
+        for door in self._doors:
+            door.socket.close()  # this process's copy: others may share the socket
         with self._changed:
             for association in self._open.values():
                 association.stop()
@@ -99,36 +122,52 @@ class Engine:
 
     def _accept_all(self) -> None:
         with selectors.DefaultSelector() as selector, self._woken:
-            selector.register(self._listening, selectors.EVENT_READ)
+            for door in self._doors:
+                selector.register(door.socket, selectors.EVENT_READ, door)
             selector.register(self._woken, selectors.EVENT_READ)
             while not self._service.is_stopping:
-                selector.select()
-                self._accept()
+                for key, _ in selector.select():
+                    if key.data is not None:
+                        self._accept(key.data)
 
-    def _accept(self) -> None:
+    def _accept(self, door: Door) -> None:
         """Take one connection, if no other process was quicker."""
         try:
-            connection, address = self._listening.accept()
+            connection, address = door.socket.accept()
         except BlockingIOError:
             return
         except OSError as error:
-            log.error("connection.failed", address="", error=error.strerror)
+            log.error("connection.failed", error=error.strerror)
             if error.errno in EXHAUSTED:  # it stays readable: wait for associations to end
                 time.sleep(EXHAUSTED_SECONDS)
             return
-        if len(self._open) >= self._maximum_connections:
+        if not self._has_room(address[0]):
             connection.close()
             log.warning(
                 "connection.refused",
                 address=address[0],
                 reason=f"{self._maximum_connections} connections are open",
-                remedy="look for a peer that connects and says nothing, or raise listener.maximum_associations",
+                remedy="raise listener.maximum_associations, or look for peers that connect and say nothing",
             )
             return
         connection.setblocking(True)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._begin(Association(Wire(connection, self._idle_seconds), address[0], self._service))
+        wire = Wire(connection, self._service.idle_seconds)
+        self._begin(Association(wire, address[0], self._service, is_secure=door.is_secure))
+
+    def _has_room(self, address: str) -> bool:
+        """Whether one more connection may be had; those that wait longest for a word of their peers make room."""
+        with self._changed:
+            waiting = [one for one in self._open.values() if one.is_waiting]
+            is_full = len(self._open) >= self._maximum_connections
+        own = [one for one in waiting if one.address == address]
+        if len(own) >= WAITING_PER_ADDRESS:
+            own[0].end()
+            return not is_full
+        if is_full and waiting:
+            waiting[0].end()
+        return not is_full or bool(waiting)
 
     def _begin(self, association: Association) -> None:
         thread = threading.Thread(target=self._run, args=(association,), daemon=True)
@@ -137,8 +176,8 @@ class Engine:
         try:
             thread.start()
         except RuntimeError:  # no more threads: the limits of the unit are lower than ours
-            log.error("connection.failed", address="", error="no more threads can be started")
-            association.end()
+            log.error("connection.failed", error="no more threads can be started")
+            association.close()
             self._forget(thread)
 
     def _run(self, association: Association) -> None:

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterable
-from socket import socket
+from collections.abc import Iterable, Sequence
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
@@ -11,10 +10,10 @@ from pynetdicom.pdu_primitives import SOPClassCommonExtendedNegotiation
 
 from medaet.config.model import Listener, Peer
 from medaet.network import contexts, presentation
-from medaet.network.admission import STOPPING, Admission, Places, Refusal
+from medaet.network.admission import STOPPING, Admission, Caller, Refusal, Seats
 from medaet.network.conversation import Conversation
 from medaet.network.conversations import Conversations
-from medaet.network.listening import listening_socket
+from medaet.network.listening import Door, open_doors
 from medaet.network.reception import InstanceSink, Reception, Sender, StoreRequest
 from medaet.network.sockets import NETWORK_SECONDS
 from medaet.network.status import OUT_OF_RESOURCES, SUCCESS, Answer
@@ -32,8 +31,8 @@ class FallbackEngine:
         listener: Address, AE titles and limits.
         peers: Who may call.
         sink: Where instances go; it is called from many threads.
-        listening: A bound socket, shared with other processes; None to bind one from the listener.
-        places: The count of associations shared with other processes; None to count only here.
+        doors: Bound sockets, shared with other processes; None to bind what the listener says.
+        seats: Shared with other processes; None to count only here.
 
     Raises:
         ConfigError: the listener's address cannot be bound.
@@ -45,15 +44,16 @@ class FallbackEngine:
         peers: Iterable[Peer],
         sink: InstanceSink,
         *,
-        listening: socket | None = None,
-        places: Places | None = None,
+        doors: Sequence[Door] | None = None,
+        seats: Seats | None = None,
     ) -> None:
         self._sink = sink
         self._maximum_instance_bytes = listener.maximum_instance_bytes
-        self._admission = Admission(
-            listener, peers, places or Places(listener.maximum_associations)
+        seats = seats or Seats(
+            listener.maximum_associations, per_address=listener.maximum_associations_per_address
         )
-        self._conversations = Conversations(self._admission.leave)
+        self._admission = Admission(listener, peers, seats, sink.congestion)
+        self._conversations = Conversations(self._leave)
         entity = application_entity(
             listener.ae_title,
             dimse_seconds=NETWORK_SECONDS,
@@ -62,7 +62,7 @@ class FallbackEngine:
         entity.maximum_associations = 1_000_000  # pynetdicom counts mute connections too; we do not
         self._server = Server(
             entity,
-            listening or listening_socket(listener.host, listener.port),
+            (doors or open_doors(listener))[0].socket,
             [
                 (evt.EVT_REQUESTED, self._on_requested),
                 (evt.EVT_SOP_COMMON, _on_sop_common),
@@ -80,9 +80,14 @@ class FallbackEngine:
         )
 
     @property
-    def port(self) -> int:
+    def ports(self) -> list[int]:
         """The port that is listened on."""
-        return int(self._server.server_address[1])
+        return [int(self._server.server_address[1])]
+
+    def reload(self, listener: Listener, peers: Iterable[Peer]) -> None:
+        """Take over who may call and under which titles, for new associations."""
+        seats = self._admission.seats
+        self._admission = Admission(listener, peers, seats, self._sink.congestion)
 
     def start(self) -> None:
         """Accept associations from now on."""
@@ -131,9 +136,12 @@ class FallbackEngine:
     def _admit(self, sender: Sender) -> Refusal | None:
         if self._conversations.is_stopping:
             return STOPPING
-        return self._admission.admit(
-            calling_ae_title=sender.calling_ae_title, called_ae_title=sender.called_ae_title
-        )
+        caller = Caller(sender.calling_ae_title, sender.called_ae_title, sender.address)
+        return self._admission.admit(caller)
+
+    def _leave(self, sender: Sender) -> None:
+        caller = Caller(sender.calling_ae_title, sender.called_ae_title, sender.address)
+        self._admission.leave(caller)
 
     def _on_accepted(self, event: evt.Event) -> None:
         refused = sorted(

@@ -62,6 +62,10 @@ class Incoming(Protocol):
 class InstanceSink(Protocol):
     """Where received instances go; it is used by many threads."""
 
+    def congestion(self) -> str | None:
+        """Say why nothing can be taken just now; None when something can."""
+        ...
+
     def open(self, start: bytes, transfer_syntax_uid: str) -> Incoming:
         """Begin an instance.
 

@@ -37,6 +37,10 @@ class SpoolSink:
         self._log = structlog.get_logger().bind()  # once: for every instance it would take its time
         self._index = ReceivedIndex(database, self._instances, self._arrivals, clock)
 
+    def congestion(self) -> str | None:
+        """Say why nothing can be taken just now, before it has to be refused (see InstanceSink)."""
+        return self._spool.shortage()
+
     def open(self, start: bytes, transfer_syntax_uid: str) -> "SpoolIncoming":
         """Begin an instance (see InstanceSink)."""
         return SpoolIncoming(self, self._arrivals.open(), start, transfer_syntax_uid)

@@ -3,6 +3,7 @@
 import contextlib
 import mmap
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from medaet.network.pdu import (
     UNRECOGNISED_PDU,
     ProtocolError,
 )
+from medaet.network.tls import fingerprint
 
 BUFFER_BYTES = 256 * 1024
 LONGEST_PDU_BYTES = 1 << 20
@@ -73,6 +75,25 @@ class Wire:
         self._context_id = self._control = 0
         self._measured_from: float | None = None
         self._measured_bytes = 0
+
+    def secure(self, context: ssl.SSLContext, seconds: float) -> str | None:
+        """Speak TLS from now on; return the SHA-256 of the peer's certificate, None when it showed none.
+
+        Raises:
+            ConnectionEndedError: the peer speaks no TLS, not the one that is wanted, or not in time.
+        """
+        try:
+            secure = context.wrap_socket(
+                self._connection, server_side=True, do_handshake_on_connect=False
+            )
+            self._connection = secure  # now, so that it can be cut while hands are shaken
+            secure.settimeout(seconds)
+            secure.do_handshake()
+        except OSError as error:
+            raise ConnectionEndedError(
+                f"no TLS: {getattr(error, 'reason', None) or error}"
+            ) from error
+        return fingerprint(secure)
 
     def read_pdu(self, seconds: float) -> tuple[int, bytes]:
         """Read one PDU of association control.
@@ -135,19 +156,19 @@ class Wire:
 
     def interrupt(self) -> None:
         """Make a thread that waits for the peer see the end of the connection."""
-        with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RD)
+        with contextlib.suppress(OSError):  # not the method of a TLS socket, which forgets its keys
+            socket.socket.shutdown(self._connection, socket.SHUT_RD)
 
     def cut(self) -> None:
         """End the connection for a thread that waits for it, both ways."""
         with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
 
     def linger(self) -> None:
         """Read on until the peer closes, for a moment: closing at once could destroy what was sent last."""
         deadline = time.monotonic() + LINGER_SECONDS
         with contextlib.suppress(OSError):
-            self._connection.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(self._connection, socket.SHUT_WR)
             while (left := deadline - time.monotonic()) > 0:
                 self._connection.settimeout(left)
                 if not self._connection.recv(CHUNK_BYTES):

@@ -26,6 +26,9 @@ Buffer = bytes | bytearray | memoryview
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 BUFFERS_A_CALL = 512  # below IOV_MAX, which is 1024 on Linux
+LOW_FRACTION = 1.2
+"""Below so many times the reserve, associations are rejected for now; below the reserve, instances are refused."""
+
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -120,19 +123,29 @@ class Spool:
         """Return the path of a file that is not there yet, to be written and then renamed."""
         return f"{self._incoming}/{secrets.token_hex(16)}.part"
 
+    def shortage(self) -> str | None:
+        """Say that room is running out, a little before it has; None while there is enough."""
+        free = self._free_bytes()
+        if free >= self._minimum_free_bytes * LOW_FRACTION:
+            return None
+        return f"the spool has {free} bytes free"
+
     def check_space(self, size_bytes: int) -> None:
         """Make sure that so many bytes leave the reserve free.
 
         Raises:
             OutOfSpaceError: they do not.
         """
-        found = os.statvfs(self._incoming)
-        free = found.f_bavail * found.f_frsize
+        free = self._free_bytes()
         if free - size_bytes < self._minimum_free_bytes:
             raise OutOfSpaceError(
                 f"the spool {self.root} has {free} bytes free and must keep "
                 f"{self._minimum_free_bytes}; make room, or lower spool.minimum_free_bytes"
             )
+
+    def _free_bytes(self) -> int:
+        found = os.statvfs(self._incoming)
+        return found.f_bavail * found.f_frsize
 
     def _store(self, target: Path, content: Sequence[Buffer]) -> StoredFile:
         pieces = [memoryview(piece).cast("B") for piece in content]

@@ -38,6 +38,7 @@ class Disk:
     """A sink that remembers, fails as it is told to, or waits."""
 
     error: Exception | None = None
+    shortage: str | None = None
     files: list[bytes] = field(default_factory=list, repr=False)
     intakes: list[Intake] = field(default_factory=list, repr=False)
     senders: list[Sender] = field(default_factory=list, repr=False)
@@ -47,6 +48,9 @@ class Disk:
 
     def __post_init__(self) -> None:
         self.go_on.set()
+
+    def congestion(self) -> str | None:
+        return self.shortage
 
     def open(self, start: bytes, transfer_syntax_uid: str) -> "Page":
         return Page(self, bytearray(start), len(start), transfer_syntax_uid)
@@ -102,7 +106,7 @@ def listening(engine: str, sink: InstanceSink, listener: Listener | None = None)
     )
     scp.start()
     try:
-        yield Peer(name="medaet", ae_title=rules.ae_title, host="127.0.0.1", port=scp.port)
+        yield Peer(name="medaet", ae_title=rules.ae_title, host="127.0.0.1", port=scp.ports[0])
     finally:
         scp.stop(drain_seconds=5)
 

@@ -18,6 +18,22 @@ from medaet.store.files import Spool
 from medaet.store.tables import InstanceRow
 from tests.stages.receiving import associated, data_set, is_answered, sample, sent, wait_for
 
+SCRIPT = """
+import sys
+from pathlib import Path
+from medaet import logs
+from medaet.config.model import Config
+from medaet.errors import ConfigError
+from medaet_daemon.receive import main_loop
+logs.set_up(verbose=True)
+def load():
+    try:
+        return Config.model_validate_json(Path(sys.argv[1]).read_text())
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+main_loop(load(), lambda: print("ready", flush=True), load)
+"""
+
 
 @pytest.fixture
 def config(tmp_path: Path, free_port: int) -> Config:
@@ -35,12 +51,9 @@ def config(tmp_path: Path, free_port: int) -> Config:
 def _receiver(config: Config) -> Iterator[tuple[subprocess.Popen[str], Peer]]:
     """Run the stage as a process of its own, with the processes that it forks."""
     migrate.upgrade(config.database_url)
-    script = (
-        "import sys; from medaet import logs; from medaet.config.model import Config; "
-        "from medaet_daemon.receive import main_loop; logs.set_up(verbose=True); "
-        "main_loop(Config.model_validate_json(sys.argv[1]), lambda: print('ready', flush=True))"
-    )
-    command = [sys.executable, "-c", script, config.model_dump_json()]
+    file = config.spool.path.parent / "config.json"
+    file.write_text(config.model_dump_json())
+    command = [sys.executable, "-c", SCRIPT, str(file)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     listener = config.listener
     try:
@@ -110,6 +123,33 @@ def test_receivers_do_not_outlive_their_parent(config: Config) -> None:
         process.kill()
         process.wait(10)
         wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("engine", ["own", "pynetdicom"])
+def test_reload_lets_in_whoever_the_new_file_names(
+    config: Config, processes: int, engine: str
+) -> None:
+    listener = config.listener.model_copy(update={"processes": processes, "engine": engine})
+    config = config.model_copy(update={"listener": listener})
+    file = config.spool.path.parent / "config.json"
+    with _receiver(config) as (process, peer):
+        held = associated(peer)
+        assert not is_answered(peer, "NEWCOMER")
+        [scanner] = config.peers
+        newcomer = scanner.model_copy(update={"name": "newcomer", "ae_title": "NEWCOMER"})
+        changed = config.model_copy(update={"peers": (scanner, newcomer)})
+        file.write_text(changed.model_dump_json())
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: all(is_answered(peer, "NEWCOMER") for _ in range(6)))
+        file.write_text("{")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: is_answered(peer, "NEWCOMER"))
+        assert held.is_established
+        held.release()
+        logged = _stop(process)
+    assert logged.count("listener.reloaded") == processes
+    assert "configuration.refused" in logged
 
 
 def test_limit_of_associations_holds_over_all_processes(config: Config) -> None:

@@ -23,7 +23,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 def _started(kind: Kind, disk: Disk) -> tuple[Engine | FallbackEngine, Peer]:
     scp = kind(Listener(host="127.0.0.1", port=0), [SCANNER], disk)
     scp.start()
-    return scp, Peer(name="medaet", ae_title="MEDAET", host="127.0.0.1", port=scp.port)
+    return scp, Peer(name="medaet", ae_title="MEDAET", host="127.0.0.1", port=scp.ports[0])
 
 
 def test_stop_lets_a_running_store_finish(kind: Kind) -> None:
