@@ -18,6 +18,7 @@
         ├── GeometryError            the series is not one regular volume
         ├── SelectionError           no series fits what the analysis asks for
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
+        ├── EngineError              an inference engine cannot run this network on this host
         ├── EncodingError            the findings cannot be written as DICOM objects
         ├── ProofError               an encoded result does not say what the plugin found
         └── PeerRefusedError         the peer will not take this instance
@@ -97,6 +98,10 @@ class SelectionError(PermanentError):
 
 class PluginError(PermanentError):
     """The plugin cannot be loaded, or its manifest is malformed."""
+
+
+class EngineError(PermanentError):
+    """An inference engine cannot run this network on this host."""
 
 
 class EncodingError(PermanentError):

@@ -1,19 +1,28 @@
 """The machine as an analysis sees it: a device, and inference on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Unpack
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from monai.inferers.utils import sliding_window_inference
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
 from medaet.compute.device import checked, limit_threads
-from medaet.compute.resample import resample, shape_for
+from medaet.compute.engines.choice import Chosen, choose
+from medaet.compute.engines.engine import OnnxFile, Source, Task
+from medaet.compute.engines.fingerprint import fingerprint
+from medaet.compute.engines.ready import Ready
+from medaet.compute.orient import Orientation
+from medaet.compute.segment import prepare, segment
+from medaet.compute.sliding import Network
 from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
+from medaet.plugin.precision import Terms
+from medaet.plugin.recipe import Options, Recipe
 
 Progress = Callable[[float, str], None]
 
@@ -24,11 +33,23 @@ class Runtime:
     Args:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         on_progress: Called with a fraction from 0 to 1 and a few words.
+        terms: On which terms networks are computed.
+        cache: Folder for what is worked out about networks once; None to work it out each time.
     """
 
-    def __init__(self, device: str, on_progress: Progress = lambda _fraction, _text: None) -> None:
+    def __init__(
+        self,
+        device: str,
+        on_progress: Progress = lambda _fraction, _text: None,
+        *,
+        terms: Terms = Terms(),  # noqa: B008 -- frozen
+        cache: Path | None = None,
+    ) -> None:
         self._device = torch.device(checked(device))
         self._on_progress = on_progress
+        self._terms = terms
+        self._cache = cache
+        self._ready: WeakKeyDictionary[Source, dict[tuple[int, ...], Ready]] = WeakKeyDictionary()
         limit_threads()
 
     @property
@@ -52,41 +73,78 @@ class Runtime:
             raise PluginError(f"{path.name} does not hold the weights of this network") from error
         return network.to(self._device).eval()
 
+    def torchscript(self, path: Path) -> nn.Module:
+        """Load a TorchScript network, ready for inference on the device.
+
+        Raises:
+            PluginError: the file holds none.
+        """
+        try:
+            module: nn.Module = torch.jit.load(path, map_location=self._device)  # type: ignore[no-untyped-call]
+        except (OSError, RuntimeError, ValueError) as error:
+            raise PluginError(f"{path.name} is not a TorchScript network") from error
+        return module.eval()
+
     def tensor(self, volume: Volume) -> torch.Tensor:
         """Copy a volume's voxels to the device: float32, (1, slice, row, column)."""
-        return torch.from_numpy(np.array(volume.voxels, dtype=np.float32)).to(self._device)[None]
+        return self._uploaded([volume]).float()
 
     def segment(
         self,
-        network: nn.Module,
-        volume: Volume,
+        network: Source | Network,
+        volume: Volume | Sequence[Volume],
         *,
         spacing_mm: tuple[float, float, float],
-        window: tuple[int, int, int] = (96, 96, 96),
-        overlap: float = 0.25,
-        intensity: Callable[[torch.Tensor], torch.Tensor] = lambda image: image,
+        **options: Unpack[Options],
     ) -> NDArray[np.uint8]:
         """Segment a volume with a network that was trained at one spacing.
 
         Args:
-            network: Maps (batch, 1, slice, row, column) to (batch, class, slice, row, column) logits.
-            volume: The input; its own axes are kept, so the network must know the orientation it is given.
-            spacing_mm: Spacing along (slice, row, column) the network was trained at.
-            window: Voxels of one sliding window.
-            overlap: Fraction by which neighbouring windows overlap; they are blended by a Gaussian.
-            intensity: Maps voxel values to what the network was trained on.
+            network: Maps (batch, channel, slice, row, column) to (batch, class, slice, row, column) logits. A torch
+                module is run by the engine that suits this host; any other function as it is.
+            volume: The input, or one for each channel on the same grid.
+            spacing_mm: Spacing the network was trained at, along its axes.
+            **options: What else training fixed; `medaet.plugin.recipe.Recipe` describes each.
 
         Returns:
-            The most probable class of each voxel, on the volume's own grid (slice, row, column).
+            The most probable class of each voxel, on the volume's own grid (slice, row, column); with sigmoid
+            activation 0 or 1 for each channel, (channel, slice, row, column).
+
+        Raises:
+            PluginError: an option, or the shape of the network's output, cannot be right.
+            FindingsError: the network returned values that are not finite.
         """
-        image = intensity(self.tensor(volume))
-        shape = (int(image.shape[1]), int(image.shape[2]), int(image.shape[3]))
+        recipe = Recipe(spacing_mm=spacing_mm, **options)
+        volumes = [volume] if isinstance(volume, Volume) else list(volume)
+        first = volumes[0]
+        orientation = Orientation.towards(recipe.orientation, first.affine)
         with torch.inference_mode():
-            small = resample(image, shape_for(shape, volume.spacing_mm, spacing_mm))
-            logits = sliding_window_inference(
-                small[None], window, 1, network, overlap=overlap, mode="gaussian"
+            prepared = prepare(
+                self._uploaded(volumes), first.spacing_mm, orientation, recipe, first.modality
             )
-            scores = torch.softmax(torch.as_tensor(logits)[0].float(), dim=0)
-            labels = resample(scores, shape).argmax(0)
-        found: NDArray[np.uint8] = labels.to(torch.uint8).cpu().numpy()
-        return found
+            run = self._made_ready(network, recipe)
+            labels = segment(prepared, run, recipe, batch=recipe.batch or 1)
+        found: NDArray[np.uint8] = labels.cpu().numpy()
+        return np.ascontiguousarray(found)
+
+    def _made_ready(self, network: Source | Network, recipe: Recipe) -> Network:
+        """Find or prepare the engine of a network for windows of the recipe's shape."""
+        if not isinstance(network, nn.Module | OnnxFile):
+            return network
+        engines = self._ready.setdefault(network, {})
+
+        def choose_for(windows: torch.Tensor) -> Chosen:
+            name = fingerprint(network) if self._cache else ""
+            task = Task(network, windows, self._terms.precision, name, self._cache)
+            return choose(task, self._terms.engine)
+
+        return engines.setdefault(recipe.window, Ready(choose_for))
+
+    def _uploaded(self, volumes: Sequence[Volume]) -> torch.Tensor:
+        """Copy voxels to the device in the type they have, (channel, slice, row, column)."""
+        shapes = {one.voxels.shape for one in volumes}
+        if len(shapes) != 1 or any(
+            not np.allclose(one.affine, volumes[0].affine, atol=1e-3) for one in volumes
+        ):
+            raise PluginError("the channels of one network input must lie on the same grid")
+        return torch.stack([torch.from_numpy(np.asarray(one.voxels)) for one in volumes])

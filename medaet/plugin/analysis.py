@@ -3,10 +3,10 @@
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
 from medaet.plugin.findings import Findings
+from medaet.plugin.recipe import Options
 from medaet.plugin.selector import SeriesSelector
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -42,12 +43,10 @@ class AnalysisRuntime(Protocol):
     def segment(
         self,
         network: Any,  # a torch module; importing this contract never loads torch
-        volume: Volume,
+        volume: Volume | Sequence[Volume],
         *,
         spacing_mm: tuple[float, float, float],
-        window: tuple[int, int, int] = (96, 96, 96),
-        overlap: float = 0.25,
-        intensity: Callable[[Any], Any] = lambda image: image,
+        **options: Unpack[Options],
     ) -> NDArray[np.uint8]:
         """Run a network over a volume in sliding windows; see `medaet.compute.runtime.Runtime.segment`."""
         ...

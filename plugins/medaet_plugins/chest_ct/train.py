@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from medaet import logs
-from medaet.compute.resample import resample, shape_for
+from medaet.compute.resample import Grid, resample
 from medaet.dicom.volume import read_volume
 from medaet_plugins.chest_ct.labels import classical_lungs
 from medaet_plugins.chest_ct.network import SPACING_MM, WINDOW, intensity, lung_network
@@ -46,9 +46,9 @@ def train(folder: Path, out: Path, *, steps: int = STEPS) -> float:
     torch.manual_seed(SEED)
     volume = read_volume(sorted(folder.iterdir()))
     labels = classical_lungs(volume).astype(np.float32)
-    shape = shape_for(volume.voxels.shape, volume.spacing_mm, SPACING_MM)
-    image = resample(torch.from_numpy(volume.voxels.astype(np.float32))[None], shape)
-    mask = resample(torch.from_numpy(labels)[None], shape)
+    grid = Grid.of_spacing(volume.voxels.shape, volume.spacing_mm, SPACING_MM)
+    image = resample(torch.from_numpy(volume.voxels)[None], grid)
+    mask = resample(torch.from_numpy(labels)[None], grid)
     network = lung_network().train()
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True)
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
