@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 
 from highdicom import sr
 from pydicom import Dataset
-from pydicom.uid import SegmentationStorage
 
 from medaet.dicom.codes import ANATOMICAL_STRUCTURE, LEFT, NOT_DETECTED, RIGHT
-from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.findings import Findings, Measurement
+from medaet.plugin.segment import Segment
 from medaet.results.algorithm import MANUFACTURER, Algorithm
+from medaet.results.description import tracking_uid
 from medaet.results.header import LONG_STRING, coded, fitting
-from medaet.results.seg import tracking_uid
 
 
 def measurement_groups(
     findings: Findings,
     header: Dataset,
-    segmentations: Mapping[str, Dataset],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
 ) -> list[sr.templates.Template]:
     """Return the groups in the order of the segments, the one of the whole series last.
@@ -28,7 +28,7 @@ def measurement_groups(
     Args:
         findings: Resolved findings.
         header: Header that tells the character set.
-        segmentations: The SEG instances by role.
+        segmentations: Headers of the SEG instances by role; a group refers to none where there is none.
         algorithm: The run.
 
     Source:
@@ -48,7 +48,7 @@ def _group(
     segment: Segment,
     measurements: Sequence[Measurement],
     header: Dataset,
-    segmentations: Mapping[str, Dataset],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
 ) -> sr.templates.Template:
     own = [item for item in measurements if item.of == segment.label]
@@ -63,14 +63,15 @@ def _group(
         "algorithm_id": _identification(algorithm, header, own),
         "measurements": [_measurement(item) for item in own],
     }
-    if not segment.mask.any():
+    if not segment.count:
         absent = sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED))
         return sr.MeasurementsAndQualitativeEvaluations(**shared, qualitative_evaluations=[absent])
+    encoded = segmentations.get(str(segment.role))
+    if not encoded:
+        return sr.MeasurementsAndQualitativeEvaluations(**shared)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         **shared,
-        referenced_segment=_reference(
-            segmentations[str(segment.role)], tracking_uid(segment, algorithm)
-        ),
+        referenced_segment=_reference(encoded, tracking_uid(segment, algorithm)),
     )
 
 
@@ -111,15 +112,18 @@ def _finding_sites(segment: Segment) -> list[sr.FindingSite]:
     return [sr.FindingSite(coded(site), laterality=coded(side) if side else None)]
 
 
-def _reference(segmentation: Dataset, tracked: str) -> sr.ReferencedSegment:
-    number = next(
-        item.SegmentNumber for item in segmentation.SegmentSequence if item.TrackingUID == tracked
+def _reference(encoded: Sequence[Dataset], tracked: str) -> sr.ReferencedSegment:
+    segmentation, number = next(
+        (one, int(item.SegmentNumber))
+        for one in encoded
+        for item in one.SegmentSequence
+        if item.get("TrackingUID") == tracked
     )
     source = segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID
     return sr.ReferencedSegment(
-        sop_class_uid=SegmentationStorage,
+        sop_class_uid=segmentation.SOPClassUID,
         sop_instance_uid=segmentation.SOPInstanceUID,
-        segment_number=int(number),
+        segment_number=number,
         source_series=sr.SourceSeriesForSegmentation(source),
     )
 

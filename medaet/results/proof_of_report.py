@@ -6,6 +6,7 @@ It shares no code with the encoder: pydicom reads tags, and the content tree is 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydicom import Dataset
 
@@ -15,7 +16,6 @@ from medaet.results.original import (
     letters,
     parsed,
     prove_identity,
-    read_original,
     refused_when_malformed,
 )
 from medaet.results.proof import Expectation
@@ -48,17 +48,17 @@ class _Item:
 
 
 def prove_report(
-    content: bytes,
+    path: Path,
     findings: Findings,
     *,
     sources: Sequence[Expectation],
-    segmentations: Sequence[bytes],
+    segmentations: Sequence[Path],
     sentences: Sequence[str],
 ) -> dict[str, object]:
     """Read a report back and compare it with the findings.
 
     Args:
-        content: The PS3.10 file as it will be sent.
+        path: The PS3.10 file as it will be sent.
         findings: Resolved findings.
         sources: The inputs, the one whose study the report belongs to first.
         segmentations: The SEG files that the report may refer to.
@@ -71,10 +71,10 @@ def prove_report(
     Raises:
         ProofError: saying what differs.
     """
-    dataset = parsed(content, "ContentSequence")
-    originals = [read_original(source.paths) for source in sources]
+    dataset = parsed(path, "ContentSequence")
+    originals = [source.original for source in sources]
     encoded = [parsed(each, "SegmentSequence") for each in segmentations]
-    images = {uid for original in originals for uid in original.positions}
+    images = {uid for source in sources for uid in source.volume.sop_instance_uids}
     with refused_when_malformed():
         prove_identity(dataset, originals[0])
         _prove_template(dataset)
@@ -134,12 +134,13 @@ def _prove_groups(
         str(segment.TrackingUID): (str(dataset.SOPInstanceUID), int(segment.SegmentNumber))
         for dataset in segmentations
         for segment in dataset.SegmentSequence
+        if "TrackingUID" in segment
     }
     references = 0
     for group, (measurements, segment) in zip(groups, expected, strict=False):
         _prove_numbers(group, measurements, segment.label)
         references += _prove_reference(
-            group, tracked, segment.label, found=bool(segment.mask.any())
+            group, tracked, segment.label, found=segment.count > 0 and bool(segmentations)
         )
     if whole:
         _prove_numbers(groups[-1], whole, "the series")

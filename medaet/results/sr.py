@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import highdicom
 from highdicom import sr
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -25,6 +24,7 @@ from medaet.results.header import (
 )
 from medaet.results.library import image_library
 from medaet.results.measurement import measurement_groups
+from medaet.results.recipe import FULL_REPORT, PLAIN, Recipe
 from medaet.results.source import SourceSeries
 from medaet.results.stand_in import stand_ins
 
@@ -34,29 +34,33 @@ _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 def report(
     findings: Findings,
     series: Mapping[str, SourceSeries],
-    segmentations: Mapping[str, Dataset],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
+    recipe: Recipe = PLAIN,
 ) -> Dataset:
     """Encode the measurements and the words of a run.
 
     Args:
         findings: Resolved findings: every segment names its role, every measurement has a value.
         series: The inputs by role; the report belongs to the study of the first.
-        segmentations: The SEG instances by role; roles where nothing was found have none.
+        segmentations: Headers of the SEG instances by role; roles where nothing was found have none.
         algorithm: The run that found them.
+        recipe: What else is made of it, and the form of the report.
 
     Source:
         PS3.3 §A.35.13, PS3.16 TID 1500.
     """
     primary = next(iter(series.values()))
-    images = {role: stand_ins(one) for role, one in series.items()}
-    evidence = [image for each in images.values() for image in each]
-    dataset: Dataset = highdicom.sr.Comprehensive3DSR(
-        evidence=[*evidence, *segmentations.values()],
-        content=_content(findings, primary, images, segmentations, algorithm),
-        series_instance_uid=algorithm.uid("SR", "series"),
+    form = recipe.report or FULL_REPORT
+    evidence = [image for one in series.values() for image in stand_ins(one)]
+    evidence += [one for each in segmentations.values() for one in each]
+    document = sr.Comprehensive3DSR if form.three_dimensional else sr.ComprehensiveSR
+    dataset: Dataset = document(
+        evidence=evidence,
+        content=_content(findings, primary, series, segmentations, algorithm),
+        series_instance_uid=algorithm.uid("SR", "series", *recipe.variant),
         series_number=SERIES_NUMBERS["SR"],
-        sop_instance_uid=algorithm.uid("SR", "instance"),
+        sop_instance_uid=algorithm.uid("SR", "instance", *recipe.variant),
         instance_number=1,
         is_complete=True,
         is_final=False,
@@ -70,7 +74,7 @@ def report(
 
 def comments(findings: Findings, algorithm: Algorithm) -> list[str]:
     """Return the sentences of the report, in reading order."""
-    absent = [one.label for one in findings.segments if not one.mask.any()]
+    absent = [one.label for one in findings.segments if not one.count]
     warning = f"Results are {NOT_FOR_DIAGNOSTIC_USE}."
     return [
         *([warning] if algorithm.not_for_diagnostic_use else []),
@@ -84,8 +88,8 @@ def comments(findings: Findings, algorithm: Algorithm) -> list[str]:
 def _content(
     findings: Findings,
     primary: SourceSeries,
-    images: Mapping[str, Sequence[Dataset]],
-    segmentations: Mapping[str, Dataset],
+    series: Mapping[str, SourceSeries],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
 ) -> Dataset:
     measurement_report = sr.MeasurementReport(
@@ -99,7 +103,7 @@ def _content(
     root.ContentSequence = sr.ContentSequence(
         [
             *items[:-1],
-            image_library(images),
+            image_library(series),
             items[-1],
             *_evaluations(comments(findings, algorithm), primary.first),
         ]

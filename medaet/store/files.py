@@ -78,17 +78,25 @@ class Spool:
         name = hashed(header.sop_instance_uid)
         return self._store(Path("instances", name[:2], name), content, durable=self._durable)
 
-    def write_result(
-        self, job_id: int, sop_instance_uid: str, content: bytes | Sequence[Buffer]
-    ) -> StoredFile:
+    def adopt_result(self, job_id: int, sop_instance_uid: str, path: Path) -> StoredFile:
         """Store one encoded result; it always survives a power cut, since its findings go next.
 
+        Args:
+            job_id: The job it belongs to.
+            sop_instance_uid: Of the result; decides the name.
+            path: The file, in the spool's file system; it moves.
+
         Raises:
-            OutOfSpaceError: the file system has no room, keeps no reserve, or cannot be written.
+            OutOfSpaceError: the file cannot be synced or named.
         """
-        pieces = [content] if isinstance(content, bytes) else content
-        folder = self.results(job_id).relative_to(self.root)
-        return self._store(folder, pieces, durable=True, name=hashed(sop_instance_uid))
+        target = self.results(job_id).relative_to(self.root) / f"{hashed(sop_instance_uid)}.dcm"
+        with _explained(self.root):
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                size_bytes = os.fstat(file.fileno()).st_size
+                os.fsync(file.fileno())
+            self._place(path, self.root / target, durable=True)
+        return StoredFile(path=str(target), sha256=sha256, size_bytes=size_bytes)
 
     def path(self, relative: str) -> Path:
         """Return where a path of the tables is on this host."""

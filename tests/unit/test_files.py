@@ -11,7 +11,7 @@ import pytest
 
 from medaet.dicom.identity import hashed
 from medaet.errors import OutOfSpaceError
-from medaet.store.files import Spool
+from medaet.store.files import Spool, StoredFile
 from medaet.testing.rows import header
 
 HUGE = 1 << 62
@@ -129,21 +129,27 @@ def test_put_syncs_nothing_in_mode_crash(tmp_path: Path, monkeypatch: pytest.Mon
     assert [call.split()[0] for call in calls] == ["rename"]
 
 
-def test_write_result_is_synced_even_in_mode_crash(
+def _adopted(spool: Spool, content: bytes) -> StoredFile:
+    path = spool.root / "in" / "result"
+    path.write_bytes(content)
+    return spool.adopt_result(12, "1.2.9", path)
+
+
+def test_adopt_result_is_synced_even_in_mode_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spool = Spool(tmp_path, durable=False)
     calls = _listen(monkeypatch, tmp_path)
-    stored = spool.write_result(12, "1.2.9", b"SEG")
+    stored = _adopted(spool, b"SEG")
     assert stored.path == f"results/12/{hashed('1.2.9')}.dcm"
     assert spool.path(stored.path).read_bytes() == b"SEG"
     assert [call.split()[0] for call in calls[:3]] == ["fsync", "rename", "fsync"]
 
 
-def test_write_result_replaces_an_earlier_copy(tmp_path: Path) -> None:
+def test_adopt_result_replaces_an_earlier_copy(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    spool.write_result(12, "1.2.9", b"old")
-    stored = spool.write_result(12, "1.2.9", [b"n", b"ew"])
+    _adopted(spool, b"old")
+    stored = _adopted(spool, b"new")
     assert spool.path(stored.path).read_bytes() == b"new"
     assert len(_files(tmp_path)) == 1
 

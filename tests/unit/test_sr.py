@@ -1,4 +1,3 @@
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,10 @@ from pydicom import Dataset
 
 from medaet.dicom.codes import LUNG, MORPHOLOGIC_ABNORMALITY, PERCENT, Code
 from medaet.dicom.ibsi import FEATURES, Aggregation, aggregation_code
-from medaet.plugin.findings import Findings, Measurement, Segment
-from medaet.results.objects import encode
+from medaet.plugin.findings import Findings, Measurement
+from medaet.plugin.segment import Segment
 from medaet.testing.phantom import write_series
-from medaet.testing.run import algorithm, source_of, two_boxes
+from medaet.testing.run import encoded, source_of, two_boxes
 
 TUMOUR = Code("108369006", "SCT", "Neoplasm")
 INDEX = Code("S100", "99TEST", "Index")
@@ -27,8 +26,7 @@ def paths(tmp_path: Path) -> list[Path]:
 def documents(paths: list[Path], findings: Findings | None = None) -> list[Dataset]:
     source = source_of(paths)
     found = findings or two_boxes(source.volumes["ct"])
-    results = encode(found, source, algorithm())
-    return [pydicom.dcmread(io.BytesIO(result.content)) for result in results]
+    return [pydicom.dcmread(result.path) for result in encoded(found, source)]
 
 
 def walk(item: Dataset) -> Iterator[Dataset]:
