@@ -19,7 +19,6 @@ from medaet.dicom.codes import Code
 from medaet.dicom.geometry import Plane
 from medaet.errors import EncodingError
 from medaet.results.source import SourceSeries
-from medaet.results.stand_in import stand_ins
 
 MAXIMUM_PIXEL_BYTES = 0xFFFFFFFE
 
@@ -97,32 +96,33 @@ def keep_shared(dataset: Dataset) -> None:
             del shared[element.tag]
 
 
-def put_sources(
-    dataset: Dataset,
-    series: SourceSeries,
-    images: Sequence[Dataset],
-    others: Sequence[SourceSeries],
-) -> None:
-    """Name the source images: those of the series first, since some viewers read no further."""
+def put_sources(dataset: Dataset, series: SourceSeries, others: Sequence[SourceSeries]) -> None:
+    """Name the source images: those of the series first, since some viewers read no further.
+
+    Others are named when they are of the same study.
+    """
     study = series.first.StudyInstanceUID
-    named = {str(series.first.SeriesInstanceUID): list(images)}
+    named = {str(series.first.SeriesInstanceUID): series}
     for other in others:
         if other.first.StudyInstanceUID == study:
-            named[str(other.first.SeriesInstanceUID)] = stand_ins(other)
-    dataset.SourceImageSequence = [_reference(one) for each in named.values() for one in each]
+            named.setdefault(str(other.first.SeriesInstanceUID), other)
+    dataset.SourceImageSequence = [item for each in named.values() for item in _references(each)]
     dataset.ReferencedSeriesSequence = []
     for uid, each in named.items():
         item = Dataset()
         item.SeriesInstanceUID = uid
-        item.ReferencedInstanceSequence = [_reference(one) for one in each]
+        item.ReferencedInstanceSequence = _references(each)
         dataset.ReferencedSeriesSequence.append(item)
 
 
-def _reference(image: Dataset) -> Dataset:
-    item = Dataset()
-    item.ReferencedSOPClassUID = image.SOPClassUID
-    item.ReferencedSOPInstanceUID = image.SOPInstanceUID
-    return item
+def _references(series: SourceSeries) -> list[Dataset]:
+    references = []
+    for uid, instance in series.instances.items():
+        item = Dataset()
+        item.ReferencedSOPClassUID = instance.sop_class_uid
+        item.ReferencedSOPInstanceUID = uid
+        references.append(item)
+    return references
 
 
 def fix_dimension_organization(dataset: Dataset, uid: str) -> None:
@@ -161,9 +161,9 @@ def functional_groups(
 
 def _of_plane(series: SourceSeries, plane: Plane, derivation: Derivation) -> tuple[bytes, bytes]:
     """Return the Derivation Image and the Plane Position of every frame on a plane."""
-    header = series.headers[plane.sop_instance_uid]
+    instance = series.instances[plane.sop_instance_uid]
     reference = [
-        _element(0x00081150, b"UI", str(header.SOPClassUID).encode()),
+        _element(0x00081150, b"UI", instance.sop_class_uid.encode()),
         _element(0x00081155, b"UI", plane.sop_instance_uid.encode()),
     ]
     if plane.frame:

@@ -65,16 +65,13 @@ class Places:
 
     def centroid(self, segment: Segment) -> NDArray[np.float64]:
         """Return the centroid of a mask in mm, with slices where the source's files say."""
-        rows, columns = (np.arange(length) for length in self._shape)
         total, points = np.zeros(3), 0
         for plane, place in zip(self._volume.planes, self._volume.slices, strict=True):
             if not segment.voxels.counts[place]:
                 continue
             mask = segment.voxels.plane(place)
             name = (plane.sop_instance_uid, plane.frame)
-            along = int(mask.sum(axis=0, dtype=np.int64) @ columns)
-            down = int(mask.sum(axis=1, dtype=np.int64) @ rows)
-            count = int(np.count_nonzero(mask))
+            count, down, along = moments(mask)
             total += count * self._original.positions[name]
             total += along * self._original.along_columns[name]
             total += down * self._original.along_rows[name]
@@ -107,3 +104,14 @@ class Places:
         away = float(np.linalg.norm(frame.position - self._original.positions[frame.source]))
         if away > POSITION_TOLERANCE_MM:
             raise ProofError(f"frame {frame.number} lies {away:.4f} mm away from its source image")
+
+
+def moments(mask: NDArray[np.bool_]) -> tuple[int, int, int]:
+    """Return how many pixels are set, and the sums of their row and of their column numbers."""
+    ones = mask.view(np.uint8)
+    dtype = np.uint16 if max(mask.shape) < 65536 else np.uint32  # many times faster than 64 bits
+    by_row = ones.sum(axis=1, dtype=dtype).astype(np.int64)
+    by_column = ones.sum(axis=0, dtype=dtype).astype(np.int64)
+    down = int(by_row @ np.arange(by_row.size))
+    along = int(by_column @ np.arange(by_column.size))
+    return int(by_row.sum()), down, along

@@ -25,7 +25,7 @@ from medaet.results.original import (
     read_original,
     refused_when_malformed,
 )
-from medaet.results.place import Places
+from medaet.results.place import Places, moments
 
 CENTROID_TOLERANCE_MM = 1e-3
 VOLUME_TOLERANCE = 1e-3
@@ -116,15 +116,12 @@ class Tally:
         """
         self.see(frame, plane)
         expected = self.segment.voxels.plane(self._volume.slices[plane])
-        if not np.array_equal(expected, pixels):
+        if (expected != pixels).any():
             self._missing += int(np.count_nonzero(expected & ~pixels))
             self._extra += int(np.count_nonzero(pixels & ~expected))
-        rows = pixels.sum(axis=1, dtype=np.int64)
-        columns = pixels.sum(axis=0, dtype=np.int64)
-        count = int(rows.sum())
+        count, down, along = moments(pixels)
         self._total += count * frame.position
-        self._total += int(columns @ np.arange(columns.size)) * frame.along_columns
-        self._total += int(rows @ np.arange(rows.size)) * frame.along_rows
+        self._total += along * frame.along_columns + down * frame.along_rows
         self._points += count
 
     def see(self, frame: DecodedFrame, plane: int) -> None:

@@ -26,7 +26,7 @@ from medaet.results.multi_frame import (
     write,
 )
 from medaet.results.source import SourceSeries
-from medaet.results.stand_in import classic, stand_ins
+from medaet.results.stand_in import classic
 
 DERIVATION = Derivation(SEGMENTATION, SOURCE_FOR_PROCESSING)
 
@@ -150,13 +150,12 @@ def _header(
     others: Sequence[SourceSeries],
 ) -> Dataset:
     """Let highdicom make the header, from one empty slice."""
-    images = stand_ins(series)
     packed = form.kind is Kind.LABELMAP and form.compressed
     rows, columns = series.volume.voxels.shape[1:]
     name = series.role if form.kind is Kind.BINARY else f"{series.role} {form.kind}"
     number = () if part.number == 1 else (str(part.number),)
     dataset: Dataset = highdicom.seg.Segmentation(
-        source_images=[classic(images[0])],
+        source_images=[classic(series)],
         pixel_array=np.zeros(
             (1, rows, columns), np.uint16 if len(part.segments) > 255 else np.uint8
         ),
@@ -180,7 +179,7 @@ def _header(
     if form.kind is Kind.BINARY:
         dataset.SegmentsOverlap = "YES" if overlap(part.segments) else "NO"
     fix_dimension_organization(dataset, algorithm.uid("SEG", "dimensions", name, *number))
-    put_sources(dataset, series, images, others)
+    put_sources(dataset, series, others)
     complete(dataset, series, algorithm)
     if series.first.get("BodyPartExamined"):
         dataset.BodyPartExamined = series.first.BodyPartExamined

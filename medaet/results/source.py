@@ -11,10 +11,11 @@ from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.errors import InvalidDicomError
 
+from medaet.dicom.elements import read_head
 from medaet.dicom.geometry import Plane
 from medaet.dicom.uid import derived_uid
 from medaet.dicom.volume import Volume
-from medaet.errors import EncodingError
+from medaet.errors import EncodingError, InstanceError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,9 +38,21 @@ class Source:
             EncodingError: a slice of a volume has no file.
         """
         return {
-            role: SourceSeries(role, volume, _headers(role, self.paths.get(role, ()), volume))
+            role: _series(role, self.paths.get(role, ()), volume)
             for role, volume in self.volumes.items()
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What results repeat of one source instance.
+
+    Attributes:
+        position: Image Position (Patient), digit by digit as the header writes it; empty where frames have their own.
+    """
+
+    sop_class_uid: str
+    position: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,17 +62,14 @@ class SourceSeries:
     Attributes:
         role: Name of the input.
         volume: The voxels, and the planes that they came from.
-        headers: Data set without pixels, by SOP Instance UID, in the order in which the slices meet them.
+        first: Data set of the first slice's instance without pixels, for all that the instances share.
+        instances: By SOP Instance UID, in the order in which the slices meet them.
     """
 
     role: str
     volume: Volume
-    headers: Mapping[str, Dataset]
-
-    @property
-    def first(self) -> Dataset:
-        """Header of the first slice's instance, for all that the instances share."""
-        return next(iter(self.headers.values()))
+    first: Dataset
+    instances: Mapping[str, Instance]
 
     @property
     def frame_of_reference_uid(self) -> str:
@@ -75,10 +85,8 @@ class SourceSeries:
 
     def position(self, plane: Plane) -> tuple[str, ...]:
         """Return Image Position (Patient) of a plane: as its header writes it, digit by digit, where it has its own."""
-        given = self.headers[plane.sop_instance_uid].get("ImagePositionPatient")
-        if given and not plane.frame:
-            return tuple(str(part) for part in given)
-        return decimal_strings(plane.position)
+        given = self.instances[plane.sop_instance_uid].position
+        return given if given and not plane.frame else decimal_strings(plane.position)
 
     def frames(self, sop_instance_uid: str) -> tuple[int, ...]:
         """Return which frames of an instance are slices of the volume; none for an instance of one frame."""
@@ -108,11 +116,11 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _headers(role: str, paths: Sequence[Path], volume: Volume) -> dict[str, Dataset]:
-    found: dict[str, Dataset] = {}
+def _series(role: str, paths: Sequence[Path], volume: Volume) -> SourceSeries:
+    found: dict[str, tuple[Path, Instance]] = {}
     for path in paths:
-        header = _header(path)
-        found.setdefault(str(header.get("SOPInstanceUID")), header)
+        uid, instance = _instance(path)
+        found.setdefault(uid, (path, instance))
     wanted = volume.sop_instance_uids
     absent = [uid for uid in wanted if uid not in found]
     if absent or not wanted:
@@ -120,7 +128,20 @@ def _headers(role: str, paths: Sequence[Path], volume: Volume) -> dict[str, Data
             f"input {role!r} has {volume.voxels.shape[0]} slices, but no file for {len(absent)} "
             f"of its {len(wanted)} SOP instances; run the analysis again"
         )
-    return {uid: found[uid] for uid in wanted}
+    first = _header(found[wanted[0]][0])
+    return SourceSeries(role, volume, first, {uid: found[uid][1] for uid in wanted})
+
+
+def _instance(path: Path) -> tuple[str, Instance]:
+    try:
+        elements = read_head(path)
+    except InstanceError as error:
+        raise EncodingError(f"the source file {path.name} cannot be read again: {error}") from error
+    position = elements.ascii("ImagePositionPatient")
+    return elements.ascii("SOPInstanceUID"), Instance(
+        sop_class_uid=elements.ascii("SOPClassUID"),
+        position=tuple(part.strip() for part in position.split("\\")) if position else (),
+    )
 
 
 def _header(path: Path) -> Dataset:

@@ -9,10 +9,11 @@ from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import CTImageStorage, MRImageStorage
 
+from medaet.dicom.geometry import Plane
 from medaet.results.source import SourceSeries, decimal_strings
 
 _COPIED = (  # noqa: SIM905 -- keywords read best as words
-    "StudyInstanceUID SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns "
+    "StudyInstanceUID SeriesInstanceUID Modality Rows Columns "
     "LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod"
 ).split()
 _EQUIPMENT = (  # noqa: SIM905 -- as above
@@ -28,37 +29,40 @@ _BLANK = (  # noqa: SIM905 -- as above
 def stand_ins(series: SourceSeries) -> list[Dataset]:
     """Return one data set for each source instance, as if each were a classic image where its first slice lies.
 
-    Orientation and Pixel Spacing are the first slice's for all: the volume reader has already made
-    sure that the rest agree, and highdicom compares them digit by digit. The distance between
-    slices comes from their positions, because scanners write other things into Spacing Between
-    Slices.
+    What they share is the first one's: the volume reader has already made sure that the rest agree, and highdicom
+    compares digit by digit. The distance between slices comes from their positions, because scanners write other
+    things into Spacing Between Slices.
     """
-    return [_stand_in(header, series) for header in series.headers.values()]
+    common = _common(series)
+    first = {plane.sop_instance_uid: plane for plane in reversed(series.volume.planes)}
+    return [_stand_in(common, uid, first[uid], series) for uid in series.instances]
 
 
-def classic(image: Dataset) -> Dataset:
-    """Return a stand-in that claims to be a classic image: of an enhanced one, highdicom expects functional groups."""
-    result = Dataset()
-    result.update(image)
-    result.SOPClassUID = CTImageStorage if image.Modality == "CT" else MRImageStorage
+def classic(series: SourceSeries) -> Dataset:
+    """Return the first stand-in as a classic image: of an enhanced one, highdicom expects functional groups."""
+    plane = series.volume.planes[0]
+    result = _stand_in(_common(series), plane.sop_instance_uid, plane, series)
+    result.SOPClassUID = CTImageStorage if result.Modality == "CT" else MRImageStorage
     return result
 
 
-def _stand_in(header: Dataset, series: SourceSeries) -> Dataset:
+def _stand_in(common: Dataset, uid: str, plane: Plane, series: SourceSeries) -> Dataset:
     result = Dataset()
-    for keyword in _COPIED:
-        _copy(result, header, keyword)
-    for keyword in _EQUIPMENT:
+    result.update(common)
+    result.SOPClassUID = series.instances[uid].sop_class_uid
+    result.SOPInstanceUID = uid
+    result.ImagePositionPatient = list(series.position(plane))
+    return result
+
+
+def _common(series: SourceSeries) -> Dataset:
+    result = Dataset()
+    for keyword in (*_COPIED, *_EQUIPMENT):
         _copy(result, series.first, keyword)
-    first = next(
-        plane
-        for plane in series.volume.planes
-        if plane.sop_instance_uid == str(header.SOPInstanceUID)
-    )
-    result.ImagePositionPatient = list(series.position(first))
+    plane = series.volume.planes[0]
     for keyword, numbers in (
-        ("ImageOrientationPatient", series.volume.planes[0].orientation),
-        ("PixelSpacing", series.volume.planes[0].pixel_spacing),
+        ("ImageOrientationPatient", plane.orientation),
+        ("PixelSpacing", plane.pixel_spacing),
     ):
         _copy(result, series.first, keyword)
         if keyword not in result:  # of a multi-frame image
