@@ -9,8 +9,9 @@ from medaet.dicom.volume import Volume
 from medaet.errors import MedaetError
 from medaet.plugin.analysis import Analysis, AnalysisRuntime, Settings
 from medaet.plugin.features import FeatureSettings
-from medaet.plugin.findings import Findings, Measurement, ParametricMap
+from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.hookspecs import hookimpl
+from medaet.plugin.parametric_map import ParametricMap
 from medaet.plugin.segment import Segment, segments_of
 from medaet.plugin.selector import SeriesSelector
 
@@ -19,6 +20,7 @@ __all__ = [
     "Analysis",
     "AnalysisRuntime",
     "Code",
+    "Evaluation",
     "FeatureSettings",
     "Findings",
     "Measurement",

@@ -126,6 +126,8 @@ class Encode:
             seconds=seconds,
             instance_key=job.key,
             procedure=analysis.procedure,
+            precision=str(run.get("precision", "")),
+            steps=tuple(str(step) for step in run.get("memory_steps", ())),
         )
 
     def _fail(self, job: Job, error: MedaetError) -> None:

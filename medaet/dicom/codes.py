@@ -70,6 +70,7 @@ IMAGE_FEATURES = Code("features", "99MEDAET", "Image features")
 EMPHYSEMA_INDEX = Code("LAA-950", "99MEDAET", "Low attenuation area below -950 HU")
 
 # Problems of an input: also a scheme of our own.
+INPUT_PROBLEM = Code("IN-PROBLEM", "99MEDAET", "Problem of the input images")
 SLICES_MISSING = Code("IN-MISSING", "99MEDAET", "Missing slices interpolated")
 SLICES_UNEVEN = Code("IN-UNEVEN", "99MEDAET", "Uneven slices resampled")
 SLICES_DOUBLED = Code("IN-DOUBLED", "99MEDAET", "Duplicated slices left out")

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from medaet.dicom.codes import (
     ATTENUATION,
@@ -23,7 +22,8 @@ from medaet.dicom.codes import (
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.features import FeatureRequest, FeatureSettings
-from medaet.plugin.segment import MAXIMUM_LABEL_LENGTH, Segment
+from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.segment import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,49 +92,19 @@ class Measurement:
         return cls(IMAGE_FEATURES, None, of=of, request=request)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ParametricMap:
-    """A number for each voxel of an input series; becomes a Parametric Map (PS3.3 §A.75).
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One coded statement that is no number, such as "calcification: present" (PS3.16 TID 1501).
 
     Attributes:
-        label: What a person reads; at most 64 characters.
-        voxels: (slice, row, column), float32, finite, in `unit`.
-        quantity: What the numbers are.
-        unit: UCUM unit (PS3.16 CID 82).
-        role: The input whose grid they lie on; None when there is only one input.
+        name: What was evaluated.
+        value: The result.
+        of: Label of the segment that it is about; None for the whole series.
     """
 
-    label: str
-    voxels: NDArray[np.float32]
-    quantity: Code
-    unit: Code = NO_UNITS
-    role: str | None = None
-
-    def __init__(
-        self,
-        label: str,
-        voxels: ArrayLike,
-        quantity: Code,
-        unit: Code = NO_UNITS,
-        role: str | None = None,
-    ) -> None:
-        if not 0 < len(label.strip()) <= MAXIMUM_LABEL_LENGTH:
-            raise FindingsError(f"the label of a map takes 1 to 64 characters, got {label!r}")
-        array = np.asarray(voxels, dtype=np.float32)
-        if array.ndim != 3 or not np.isfinite(array).all():
-            raise FindingsError(f"map {label!r}: expected finite numbers on 3 axes")
-        for name, value in (
-            ("label", label.strip()),
-            ("voxels", array),
-            ("quantity", quantity),
-            ("unit", unit),
-            ("role", role),
-        ):
-            object.__setattr__(self, name, value)
-
-    def with_role(self, role: str) -> "ParametricMap":
-        """Return the same on the grid of a named input."""
-        return replace(self, role=role)
+    name: Code
+    value: Code
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,6 +114,7 @@ class Findings:
     Attributes:
         segments: Regions; those with an empty mask are reported as not found, and not encoded.
         measurements: Numbers.
+        evaluations: Coded statements.
         remarks: Sentences for the reader of the report, such as a warning about the input.
         maps: Numbers for each voxel.
         failed: Names of structures that were looked for in vain because something went wrong; the report says so, and
@@ -155,15 +126,17 @@ class Findings:
     remarks: Sequence[str] = ()
     maps: Sequence[ParametricMap] = ()
     failed: Sequence[str] = ()
+    evaluations: Sequence[Evaluation] = ()
 
     def __post_init__(self) -> None:
         labels = [segment.label for segment in self.segments]
         if len(set(labels)) != len(labels):
             raise FindingsError(f"two segments have the same label among {', '.join(labels)}")
-        for measurement in self.measurements:
-            if measurement.of is not None and measurement.of not in labels:
+        told: list[Measurement | Evaluation] = [*self.measurements, *self.evaluations]
+        for one in told:
+            if one.of is not None and one.of not in labels:
                 raise FindingsError(
-                    f"measurement {measurement.name.meaning!r} names segment {measurement.of!r}, "
+                    f"measurement {one.name.meaning!r} names segment {one.of!r}, "
                     f"which is not among {', '.join(labels) or 'none'}"
                 )
 

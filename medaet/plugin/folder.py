@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
-from medaet.plugin.findings import Findings, Measurement, ParametricMap
+from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.mask import BooleanMask, Label, LabelMap, Mask
+from medaet.plugin.parametric_map import ParametricMap
 from medaet.plugin.segment import Segment
 
 FINDINGS = "findings.json"
@@ -35,6 +36,7 @@ def save(findings: Findings, folder: Path) -> None:
     content = {
         "segments": [_described(one, arrays) for one in findings.segments],
         "measurements": [asdict(item) for item in findings.measurements],
+        "evaluations": [asdict(item) for item in findings.evaluations],
         "remarks": list(findings.remarks),
         "failed": list(findings.failed),
         "maps": [
@@ -66,6 +68,10 @@ def load(folder: Path) -> Findings:
         return Findings(
             segments=tuple(_segment(one, folder, label_maps) for one in listed),
             measurements=tuple(_measurement(one) for one in content["measurements"]),
+            evaluations=tuple(
+                Evaluation(Code(**one["name"]), Code(**one["value"]), one["of"])
+                for one in content["evaluations"]
+            ),
             remarks=tuple(str(one) for one in content["remarks"]),
             failed=tuple(str(one) for one in content["failed"]),
             maps=tuple(_map(one, folder) for one in content["maps"]),

@@ -6,7 +6,7 @@ from highdicom import sr
 from pydicom import Dataset
 
 from medaet.dicom.codes import ANATOMICAL_STRUCTURE, LEFT, NOT_DETECTED, RIGHT
-from medaet.plugin.findings import Findings, Measurement
+from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.segment import Segment
 from medaet.results.algorithm import MANUFACTURER, Algorithm
 from medaet.results.description import tracking_uid
@@ -35,23 +35,28 @@ def measurement_groups(
         PS3.16 TID 1411, TID 1501, TID 300.
     """
     groups = [
-        _group(segment, findings.measurements, header, segmentations, algorithm)
-        for segment in findings.segments
+        _group(segment, findings, header, segmentations, algorithm) for segment in findings.segments
     ]
-    rest = [item for item in findings.measurements if item.of is None]
-    if rest or not groups:
-        groups.append(_series_group(rest, header, algorithm))
+    if whole_series(findings) or not groups:
+        groups.append(_series_group(findings, header, algorithm))
     return groups
+
+
+def whole_series(findings: Findings) -> bool:
+    """Tell whether something is said that is about no segment."""
+    told: list[Measurement | Evaluation] = [*findings.measurements, *findings.evaluations]
+    return any(item.of is None for item in told)
 
 
 def _group(
     segment: Segment,
-    measurements: Sequence[Measurement],
+    findings: Findings,
     header: Dataset,
     segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
 ) -> sr.templates.Template:
-    own = [item for item in measurements if item.of == segment.label]
+    own = [item for item in findings.measurements if item.of == segment.label]
+    evaluations = _evaluations(findings, segment.label)
     shared = {
         "tracking_identifier": sr.TrackingIdentifier(
             uid=tracking_uid(segment, algorithm),
@@ -64,8 +69,10 @@ def _group(
         "measurements": [_measurement(item) for item in own],
     }
     if not segment.count:
-        absent = sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED))
-        return sr.MeasurementsAndQualitativeEvaluations(**shared, qualitative_evaluations=[absent])
+        evaluations.append(sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED)))
+    shared["qualitative_evaluations"] = evaluations
+    if not segment.count:
+        return sr.MeasurementsAndQualitativeEvaluations(**shared)
     encoded = segmentations.get(str(segment.role))
     if not encoded:
         return sr.MeasurementsAndQualitativeEvaluations(**shared)
@@ -76,17 +83,28 @@ def _group(
 
 
 def _series_group(
-    measurements: Sequence[Measurement], header: Dataset, algorithm: Algorithm
+    findings: Findings, header: Dataset, algorithm: Algorithm
 ) -> sr.templates.Template:
+    measurements = [item for item in findings.measurements if item.of is None]
+    evaluations = _evaluations(findings, None)
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=algorithm.uid("tracking"),
             identifier=fitting(algorithm.readable_title, header, length=LONG_STRING),
         ),
-        finding_type=None if measurements else coded(NOT_DETECTED),
+        finding_type=None if measurements or evaluations else coded(NOT_DETECTED),
         algorithm_id=_identification(algorithm, header, measurements),
         measurements=[_measurement(item) for item in measurements],
+        qualitative_evaluations=evaluations,
     )
+
+
+def _evaluations(findings: Findings, of: str | None) -> list[sr.QualitativeEvaluation]:
+    return [
+        sr.QualitativeEvaluation(coded(one.name), coded(one.value))
+        for one in findings.evaluations
+        if one.of == of
+    ]
 
 
 def _measurement(item: Measurement) -> sr.templates.Template:

@@ -15,11 +15,11 @@ from medaet.results.form import Form, Kind, Part, overlap, parts
 from medaet.results.header import save
 from medaet.results.original import read_original
 from medaet.results.proof import Expectation, prove_segmentation
-from medaet.results.proof_of_report import prove_report
+from medaet.results.proof_of_report import Account, prove_report
 from medaet.results.recipe import PLAIN, Recipe, ReportForm
 from medaet.results.seg import write_segmentation
 from medaet.results.source import Source, quiet
-from medaet.results.sr import comments, report
+from medaet.results.sr import comments, problems, report
 
 __all__ = ["Algorithm", "Encoded", "Source", "encode"]
 
@@ -136,13 +136,15 @@ class _Encoder:
         headers = self._headers if form.segments else {}
         written = report(self._findings, self._series, headers, self._algorithm, self._recipe)
         save(written, path)
-        proof = prove_report(
-            path,
+        met = problems(self._source.volumes.values())
+        account = Account(
             self._findings,
             sources=[self._expectation(role) for role in self._series],
             segmentations=self._segmentations if form.segments else [],
-            sentences=comments(self._findings, self._algorithm),
+            sentences=comments(self._findings, self._algorithm, met),
+            problems=list(dict.fromkeys(one.code.value for one in met)),
         )
+        proof = prove_report(path, account)
         self._results.append(_encoded("SR", written, path, proof))
 
     def _expectation(self, role: str, part: Part | None = None) -> Expectation:

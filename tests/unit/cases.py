@@ -10,7 +10,7 @@ from pydicom import Dataset
 from medaet.plugin.findings import Findings
 from medaet.results.objects import Encoded, Source
 from medaet.results.proof import Expectation
-from medaet.results.proof_of_report import prove_report
+from medaet.results.proof_of_report import Account, prove_report
 from medaet.results.sr import comments
 from medaet.testing.phantom import write_series
 from medaet.testing.run import algorithm, encoded, source_of, two_boxes
@@ -51,13 +51,13 @@ class Case:
     def prove_report(
         self, change: Callable[[Dataset], None], findings: Findings | None = None
     ) -> dict[str, object]:
-        return prove_report(
-            changed(self.results[1].path, change),
+        account = Account(
             findings or self.findings,
             sources=[self.expected],
             segmentations=[self.results[0].path],
             sentences=comments(self.findings, algorithm()),
         )
+        return prove_report(changed(self.results[1].path, change), account)
 
 
 def shift(path: Path, move: tuple[float, float, float]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset
 
+from medaet.dicom.codes import LUNG, NOT_DETECTED
 from medaet.errors import ProofError
-from medaet.plugin.findings import Findings
+from medaet.plugin.findings import Evaluation, Findings
 from tests.unit.cases import Case
 
 
@@ -111,3 +112,14 @@ def test_proof_of_a_report_catches_another_template(case: Case) -> None:
 
     with pytest.raises(ProofError, match="expected 1500"):
         case.prove_report(rename)
+
+
+def test_proof_of_a_report_catches_another_completion(case: Case) -> None:
+    with pytest.raises(ProofError, match="the report is PARTIAL, expected COMPLETE"):
+        case.prove_report(lambda dataset: setattr(dataset, "CompletionFlag", "PARTIAL"))
+
+
+def test_proof_of_a_report_catches_a_missing_evaluation(case: Case) -> None:
+    told = replace(case.findings, evaluations=[Evaluation(LUNG, NOT_DETECTED, "Left box")])
+    with pytest.raises(ProofError, match="lacks 1 coded statements"):
+        case.prove_report(untouched, told)
