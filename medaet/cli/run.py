@@ -1,10 +1,12 @@
 """`medaet run`: one analysis on files, without database and network."""
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -131,6 +133,7 @@ class Run:
                 role: read_volume(one.paths, self._analysis.inputs[role].choice, decoders=decoders)
                 for role, one in self._chosen.items()
             }
+        paths = {role: one.paths for role, one in self._chosen.items()}
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
             findings = child.analyse(
                 self._analysis.name,
@@ -139,8 +142,21 @@ class Run:
                 Path(scratch) / "findings",
                 seconds=seconds,
             ).findings
+            algorithm = self._algorithm(started_at, time.monotonic() - started)
+            folder = Path(scratch) / "results"
+            encoded = encode(findings, Source(paths, volumes), algorithm, folder)
+            out.mkdir(parents=True, exist_ok=True)
+            for role, volume in volumes.items():
+                write_preview(out / f"{role}.png", volume, findings, title=algorithm.readable_title)
+            report = _report(algorithm, findings, volumes, _written(encoded, out))
+            if features_csv is not None:
+                write_features(features_csv, findings)
+        (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
+        return report
+
+    def _algorithm(self, started_at: datetime, seconds: float) -> Algorithm:
         analysis, weights = self._analysis, weights_sha256(self._analysis)
-        algorithm = Algorithm(
+        return Algorithm(
             name=analysis.name,
             version=analysis.version,
             title=analysis.title,
@@ -151,20 +167,10 @@ class Run:
             not_for_diagnostic_use=analysis.not_for_diagnostic_use,
             device=self._device,
             started_at=started_at,
-            seconds=time.monotonic() - started,
+            seconds=seconds,
             instance_key=same_work(analysis, weights, self._settings, self._chosen),
             procedure=analysis.procedure,
         )
-        paths = {role: one.paths for role, one in self._chosen.items()}
-        encoded = encode(findings, Source(paths, volumes), algorithm)
-        out.mkdir(parents=True, exist_ok=True)
-        for role, volume in volumes.items():
-            write_preview(out / f"{role}.png", volume, findings, title=algorithm.readable_title)
-        report = _report(algorithm, findings, volumes, _written(encoded, out))
-        if features_csv is not None:
-            write_features(features_csv, findings)
-        (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
-        return report
 
 
 def _written(encoded: Sequence[Encoded], out: Path) -> list[dict[str, object]]:
@@ -172,7 +178,7 @@ def _written(encoded: Sequence[Encoded], out: Path) -> list[dict[str, object]]:
     listed: list[dict[str, object]] = []
     for number, one in enumerate(encoded, start=1):
         path = out / f"{number}-{one.kind.lower()}.dcm"
-        path.write_bytes(one.content)
+        shutil.move(one.path, path)
         facts = {"kind": one.kind, "file": path.name, "sop_instance_uid": one.sop_instance_uid}
         listed.append({**facts, "proof": one.proof})
     return listed
@@ -194,8 +200,8 @@ def _report(
             {
                 "label": one.label,
                 "role": one.role,
-                "voxels": int(one.mask.sum()),
-                "volume_ml": round(float(one.mask.sum()) * volumes[str(one.role)].voxel_ml, 3),
+                "voxels": one.count,
+                "volume_ml": round(one.count * volumes[str(one.role)].voxel_ml, 3),
             }
             for one in findings.segments
         ],

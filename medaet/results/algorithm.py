@@ -34,6 +34,8 @@ class Algorithm:
             derive from it.
         procedure: Procedure reported (PS3.16 CID 100); None for the imaging procedure of the
             modality.
+        precision: Of the computation, such as "float32"; empty when the run does not say.
+        steps: What had to be done to fit into memory, such as "smaller window batch"; empty when nothing had.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Algorithm:
     seconds: float
     instance_key: str
     procedure: Code | None = None
+    precision: str = ""
+    steps: tuple[str, ...] = ()
 
     def uid(self, *parts: str) -> str:
         """Derive the UID of a part of the results; the same run gives the same UIDs."""
@@ -77,4 +81,6 @@ class Algorithm:
             "settings": json.dumps(dict(self.settings), sort_keys=True, default=str),
             "device": self.device,
             "seconds": f"{self.seconds:.1f}",
+            **({"precision": self.precision} if self.precision else {}),
+            **({"memory steps": ", ".join(self.steps)} if self.steps else {}),
         }

@@ -1,9 +1,9 @@
 """The header that all results share: patient and study verbatim, equipment, times, bytes."""
 
-import io
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import highdicom
 import structlog
@@ -124,11 +124,9 @@ def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm) -> No
     dataset.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
 
 
-def content(dataset: Dataset) -> bytes:
-    """Return the result as a PS3.10 file."""
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+def save(dataset: Dataset, path: Path) -> None:
+    """Write the result as a PS3.10 file."""
+    dataset.save_as(path, enforce_file_format=True)
 
 
 def local_time(moment: datetime, header: Dataset) -> datetime:

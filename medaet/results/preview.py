@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from medaet.dicom.volume import Volume
-from medaet.plugin.findings import Findings, Segment
+from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
 from medaet.results.colours import Colour, colours
 from medaet.results.panel import Panel, grey_window, panels
 
 PANEL_WIDTH, PANEL_HEIGHT = 400, 400
 COLUMNS = 3
+LEGEND_LINES = 30
 _MARGIN = 16
 _TITLE_HEIGHT, _LEGEND_LINE = 44, 26
 _BACKGROUND, _TEXT, _FAINT = (16, 18, 22), (236, 238, 240), (150, 156, 164)
@@ -33,7 +35,7 @@ def write_preview(path: Path, volume: Volume, findings: Findings, *, title: str)
     found = [
         segment
         for segment in findings.segments
-        if segment.mask.shape == volume.voxels.shape and segment.mask.any()
+        if segment.voxels.shape == volume.voxels.shape and segment.count
     ]
     palette = colours(findings.segments)
     window = grey_window(volume, found)
@@ -58,11 +60,13 @@ def write_preview(path: Path, volume: Volume, findings: Findings, *, title: str)
 def _legend(segments: Sequence[Segment], volume: Volume) -> list[tuple[str, str]]:
     lines = []
     for segment in segments:
-        count = int(np.count_nonzero(segment.mask))
-        if segment.mask.shape != volume.voxels.shape:
+        count = segment.count
+        if segment.voxels.shape != volume.voxels.shape:
             continue
         amount = f"{count * volume.voxel_ml:,.1f} ml" if count else "not detected"
         lines.append((segment.label, f"{segment.label}: {amount}"))
+    if len(lines) > LEGEND_LINES:
+        lines[LEGEND_LINES:] = [("", f"and {len(lines) - LEGEND_LINES} more")]
     return lines or [("", "Nothing was segmented.")]
 
 

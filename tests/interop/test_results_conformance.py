@@ -1,5 +1,4 @@
 import gzip
-import io
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,11 @@ import pytest
 
 from medaet.dicom.codes import BRAIN, LEFT, LUNG, RIGHT
 from medaet.dicom.volume import read_volume
-from medaet.plugin.findings import Findings, Measurement, Segment
-from medaet.results.objects import Source, encode
+from medaet.plugin.findings import Findings, Measurement
+from medaet.plugin.segment import Segment
+from medaet.results.objects import Source
 from medaet.testing.phantom import write_series
-from medaet.testing.run import algorithm, source_of, two_boxes
+from medaet.testing.run import encoded, source_of, two_boxes
 from tests.peers import environment_program, system_program
 
 pytestmark = pytest.mark.interop
@@ -67,9 +67,8 @@ def threshold(source: Source) -> Findings:
 
 def write(folder: Path, source: Source, find: Callable[[Source], Findings]) -> dict[str, Path]:
     written = {}
-    for result in encode(find(source), source, algorithm()):
-        written[result.kind] = folder / f"{result.kind}.dcm"
-        written[result.kind].write_bytes(result.content)
+    for result in encoded(find(source), source, folder=folder):
+        written[result.kind] = result.path
     return written
 
 
@@ -189,5 +188,5 @@ def test_pydicom_reads_a_study_that_all_results_share(scans: Path, tmp_path: Pat
     paths = sorted((scans / "brain_mr").glob("*.dcm"))
     source = Source({"mr": paths}, {"mr": read_volume(paths)})
     study = pydicom.dcmread(paths[0], stop_before_pixels=True).StudyInstanceUID
-    for result in encode(threshold(source), source, algorithm()):
-        assert pydicom.dcmread(io.BytesIO(result.content)).StudyInstanceUID == study
+    for result in encoded(threshold(source), source, folder=tmp_path):
+        assert pydicom.dcmread(result.path).StudyInstanceUID == study
