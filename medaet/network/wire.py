@@ -127,7 +127,11 @@ class Wire:
         while True:
             filled += self._receive_into(view[filled:])
             batch: list[Fragment] = []
-            at, is_released = self._parse(view, filled, batch)
+            try:
+                at, is_released = self._parse(view, filled, batch)
+            except (ProtocolError, ConnectionEndedError):
+                yield batch  # what came before is answered first
+                raise
             yield batch
             if is_released:
                 return
