@@ -29,7 +29,7 @@ SLOWEST_BYTES_A_SECOND = 1024
 RATE_SECONDS = 60.0
 """A message that arrives more slowly than that, over that time, is held to be an attempt to keep us busy."""
 
-LINGER_SECONDS = 2.0
+LINGER_SECONDS, LINGER_BYTES = 2.0, 1 << 20
 _QUICK_ACKNOWLEDGEMENT: int = getattr(socket, "TCP_QUICKACK", -1)
 
 
@@ -127,7 +127,11 @@ class Wire:
         while True:
             filled += self._receive_into(view[filled:])
             batch: list[Fragment] = []
-            at, is_released = self._parse(view, filled, batch)
+            try:
+                at, is_released = self._parse(view, filled, batch)
+            except (ProtocolError, ConnectionEndedError):
+                yield batch  # what came before is answered first
+                raise
             yield batch
             if is_released:
                 return
@@ -166,13 +170,15 @@ class Wire:
 
     def linger(self) -> None:
         """Read on until the peer closes, for a moment: closing at once could destroy what was sent last."""
-        deadline = time.monotonic() + LINGER_SECONDS
+        deadline, heard = time.monotonic() + LINGER_SECONDS, 0
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._connection, socket.SHUT_WR)
-            while (left := deadline - time.monotonic()) > 0:
+            while heard < LINGER_BYTES and (left := deadline - time.monotonic()) > 0:
                 self._connection.settimeout(left)
-                if not self._connection.recv(CHUNK_BYTES):
+                part = self._connection.recv(CHUNK_BYTES)
+                if not part:
                     return
+                heard += len(part)
 
     def close(self) -> None:
         """Close the connection."""

@@ -4,10 +4,14 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from medaet.errors import DatabaseUnavailableError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 LARGEST_GROUP = 256
+LONGEST_WAIT_SECONDS = 30.0
+"""For the group before; a database that takes longer is not there."""
 
 
 class _Place(Generic[Item, Result]):
@@ -47,19 +51,32 @@ class Group(Generic[Item, Result]):
         self._is_led = False
 
     def do(self, item: Item) -> Result:
-        """Have the work done for an item, together with that of others; return its result."""
+        """Have the work done for an item, together with that of others; return its result.
+
+        Raises:
+            DatabaseUnavailableError: whoever works took too long; the item may still be done.
+        """
         place: _Place[Item, Result] = _Place(item)
         with self._lock:
             self._waiting.append(place)
             leads, self._is_led = not self._is_led, True
-        if not leads:
-            place.ready.acquire()
+        if not leads and not place.ready.acquire(timeout=LONGEST_WAIT_SECONDS):
+            self._leave(place)
         if not place.is_done:
             self._lead()
         if place.error is not None:
             raise place.error
         assert place.is_done
         return place.result  # type: ignore[return-value] # a result may well be None
+
+    def _leave(self, place: _Place[Item, Result]) -> None:
+        """Stop waiting, unless it is this one's turn in this very moment."""
+        with self._lock:
+            if place.ready.acquire(blocking=False):
+                return
+            if place in self._waiting:
+                self._waiting.remove(place)
+        raise DatabaseUnavailableError(f"the database took more than {LONGEST_WAIT_SECONDS:g} s")
 
     def _lead(self) -> None:
         with self._lock:
