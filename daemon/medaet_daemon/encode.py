@@ -120,6 +120,7 @@ class Encode:
             started_at=started_at,
             seconds=seconds,
             instance_key=job.key,
+            computed=run.get("computed", {}),
             procedure=analysis.procedure,
         )
 

@@ -25,6 +25,7 @@ from medaet.plugin.registry import discover
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.preview import write_preview
 from medaet.worker.child import WorkerChild
+from medaet.worker.request import Request
 
 FINDINGS = "findings.json"
 
@@ -132,13 +133,16 @@ class Run:
                 for role, one in self._chosen.items()
             }
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
-            findings = child.analyse(
-                self._analysis.name,
-                self._settings,
-                volumes,
-                Path(scratch) / "findings",
-                seconds=seconds,
-            ).findings
+            ran = child.analyse(
+                Request(
+                    analysis=self._analysis.name,
+                    settings=self._settings,
+                    inputs=volumes,
+                    where=Path(scratch) / "findings",
+                    seconds=seconds,
+                )
+            )
+        findings = ran.findings
         analysis, weights = self._analysis, weights_sha256(self._analysis)
         algorithm = Algorithm(
             name=analysis.name,
@@ -153,6 +157,7 @@ class Run:
             started_at=started_at,
             seconds=time.monotonic() - started,
             instance_key=same_work(analysis, weights, self._settings, self._chosen),
+            computed=ran.computed,
             procedure=analysis.procedure,
         )
         paths = {role: one.paths for role, one in self._chosen.items()}

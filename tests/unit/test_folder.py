@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medaet import Findings, Measurement, Segment, Volume
+from medaet import Findings, Measurement, Segment
 from medaet.dicom.codes import BRAIN, LEFT, LUNG, PERCENT, VOLUME
 from medaet.errors import FindingsError
 from medaet.plugin import folder as kept
@@ -56,11 +56,3 @@ def test_load_refuses_a_link(tmp_path: Path) -> None:
     (tmp_path / "findings.json").symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(FindingsError):
         kept.load(tmp_path)
-
-
-def test_load_volume_maps_the_voxels_that_were_saved(tmp_path: Path) -> None:
-    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
-    kept.save_volume(Volume(voxels, np.eye(4), "CT"), tmp_path)
-    found = kept.load_volume(tmp_path)
-    assert np.array_equal(found.voxels, voxels)
-    assert found.modality == "CT"
