@@ -7,9 +7,12 @@
     │   ├── DatabaseUnavailableError the database cannot be reached
     │   ├── OutOfSpaceError          the file system that holds the spool is full
     │   ├── LeaseLostError           the lease ended and another worker may hold the job
+    │   ├── WithdrawnError           the worker stopped before the work was begun
     │   └── AnalysisError            one run of an analysis failed; it costs one attempt
     │       ├── ChildCrashedError    the worker child died
     │       ├── ChildTimeoutError    the analysis exceeded its time limit or stopped answering
+    │       ├── OutOfMemoryError     memory of device or host did not suffice, in whatever smaller steps
+    │       ├── DeviceError          the device failed under the analysis
     │       └── FindingsError        the analysis returned findings that cannot be right
     └── PermanentError               trying again cannot help; the job goes to the dead letters
         ├── ConfigError              the configuration file is wrong
@@ -60,6 +63,10 @@ class LeaseLostError(TransientError):
     """The lease ended, and another worker may hold the job."""
 
 
+class WithdrawnError(TransientError):
+    """The worker stopped before the work was begun."""
+
+
 class AnalysisError(TransientError):
     """One run of an analysis failed; it costs one attempt."""
 
@@ -70,6 +77,14 @@ class ChildCrashedError(AnalysisError):
 
 class ChildTimeoutError(AnalysisError):
     """The analysis exceeded its time limit or stopped answering."""
+
+
+class OutOfMemoryError(AnalysisError):
+    """Memory of device or host did not suffice, in whatever smaller steps."""
+
+
+class DeviceError(AnalysisError):
+    """The device failed under the analysis; the process that used it was replaced."""
 
 
 class FindingsError(AnalysisError):

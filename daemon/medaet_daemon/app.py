@@ -29,6 +29,7 @@ from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
 from medaet.worker.child import WorkerChild
+from medaet.worker.limits import host_bytes
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
@@ -36,6 +37,7 @@ from medaet_daemon.deliver import Deliver
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
+from medaet_daemon.lane import lanes
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
 from medaet_daemon.supervise import Role, Supervisor
@@ -73,7 +75,7 @@ def run(
         elif role == "pipeline":
             _run_stages(_pipeline(config), pulse)
         else:
-            _run_stages([_worker(config, device or "cpu")], pulse)
+            _run_stages(_worker(config, device or "cpu"), pulse)
     return 0
 
 
@@ -153,11 +155,20 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     ]
 
 
-def _worker(config: Config, device: str) -> stage.Stage:
-    database, spool, jobs = _tables(config)
-    clock = SystemClock()
-    inputs = Inputs(InstanceStore(database, clock), spool, discover())
-    return Analyse(inputs, spool, jobs, config.worker, WorkerChild(device), clock)
+def _worker(config: Config, device: str) -> list[stage.Stage]:
+    """Build the lanes of a device; they share its child, and nothing else."""
+    child = WorkerChild(
+        device,
+        cache=config.cache_path,
+        limit_bytes=int(config.worker.memory_fraction * host_bytes()),
+    )
+    clock, registry = SystemClock(), discover()
+    stages: list[stage.Stage] = []
+    for lane in lanes(child):
+        database, spool, jobs = _tables(config)
+        inputs = Inputs(InstanceStore(database, clock), spool, registry)
+        stages.append(Analyse(inputs, spool, jobs, config.worker, lane, clock))
+    return stages
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
@@ -181,19 +192,27 @@ def _run_stages(stages: Sequence[stage.Stage], pulse: Pulse) -> None:
     for thread in threads:
         thread.start()
     pulse.start()
+    stopping.wait()
+    _each(stages, "drain")
     for thread in threads:
         thread.join()
+    _each(stages, "close")
+
+
+def _each(stages: Sequence[stage.Stage], name: str) -> None:
+    """Call a method of every stage that has it."""
     for one in stages:
-        close = getattr(one, "close", None)
-        if close is not None:
-            close()
+        method = getattr(one, name, None)
+        if method is not None:
+            method()
 
 
 def _devices(config: Config) -> list[str]:
     """Name the devices to work on; asked in a process of its own, since only that one may load torch."""
-    wanted = config.worker.devices
+    wanted, kept = config.worker.devices, config.worker.training_devices
     if wanted != "auto":
-        return [wanted] if isinstance(wanted, str) else list(wanted)
+        named = [wanted] if isinstance(wanted, str) else wanted
+        return [name for name in named if name not in kept]
     script = "from medaet.compute.device import devices; print(*devices('auto'))"
     found = subprocess.run(
         [sys.executable, "-P", "-c", script],
@@ -207,7 +226,7 @@ def _devices(config: Config) -> list[str]:
             "worker.devices: torch cannot be used on this host; install medaet[torch] "
             f"({(found.stderr.strip().splitlines() or ['no message'])[-1]})"
         )
-    return [name for name in found.stdout.split() if name not in config.worker.training_devices]
+    return [name for name in found.stdout.split() if name not in kept]
 
 
 def _die_with_parent(number: signal.Signals) -> None:

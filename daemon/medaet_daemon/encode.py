@@ -125,6 +125,7 @@ class Encode:
             started_at=started_at,
             seconds=seconds,
             instance_key=job.key,
+            computed=run.get("computed", {}),
             procedure=analysis.procedure,
             precision=str(run.get("precision", "")),
             steps=tuple(str(step) for step in run.get("memory_steps", ())),

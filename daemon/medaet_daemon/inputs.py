@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from medaet.dicom.decoders import Decoders
 from medaet.dicom.stack import WHATEVER, Choice
-from medaet.dicom.volume import Volume, read_volume
+from medaet.dicom.volume import Allocate, Volume, read_volume
 from medaet.plugin.registry import Registry
 from medaet.queue.rows import Job
 from medaet.store.files import Spool
@@ -36,15 +38,21 @@ class Inputs:
             for role, one in job.inputs.items()
         }
 
-    def volumes(self, job: Job) -> dict[str, Volume]:
+    def volumes(self, job: Job, *, allocate: Allocate = np.empty) -> dict[str, Volume]:
         """Read the volume of each role.
+
+        Args:
+            job: Whose inputs they are.
+            allocate: Makes the arrays that voxels are read into.
 
         Raises:
             GeometryError: a series holds no volume of the kind that the analysis takes.
             InstanceError: a file cannot be read or decoded.
         """
         return {
-            role: read_volume(paths, self._choice(job, role), decoders=self._decoders)
+            role: read_volume(
+                paths, self._choice(job, role), decoders=self._decoders, allocate=allocate
+            )
             for role, paths in self.paths(job).items()
         }
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "deliveries": Entry("deliveries", "app", "Results on their way to peers."),
     "run": Entry("run", "run", "One analysis on files; no database, no network."),
     "codes": Entry("codes", "codes", "Search the structures that have codes."),
+    "bench": Entry("bench", "app", "What this machine does, beside peers."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }

@@ -27,6 +27,7 @@ from medaet.plugin.registry import discover
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.preview import write_preview
 from medaet.worker.child import WorkerChild
+from medaet.worker.request import Request
 
 FINDINGS = "findings.json"
 
@@ -135,14 +136,17 @@ class Run:
             }
         paths = {role: one.paths for role, one in self._chosen.items()}
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
-            findings = child.analyse(
-                self._analysis.name,
-                self._settings,
-                volumes,
-                Path(scratch) / "findings",
-                seconds=seconds,
-            ).findings
-            algorithm = self._algorithm(started_at, time.monotonic() - started)
+            ran = child.analyse(
+                Request(
+                    analysis=self._analysis.name,
+                    settings=self._settings,
+                    inputs=volumes,
+                    where=Path(scratch) / "findings",
+                    seconds=seconds,
+                )
+            )
+            findings = ran.findings
+            algorithm = self._algorithm(started_at, time.monotonic() - started, ran.computed)
             folder = Path(scratch) / "results"
             encoded = encode(findings, Source(paths, volumes), algorithm, folder)
             out.mkdir(parents=True, exist_ok=True)
@@ -154,7 +158,9 @@ class Run:
         (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
         return report
 
-    def _algorithm(self, started_at: datetime, seconds: float) -> Algorithm:
+    def _algorithm(
+        self, started_at: datetime, seconds: float, computed: Mapping[str, str]
+    ) -> Algorithm:
         analysis, weights = self._analysis, weights_sha256(self._analysis)
         return Algorithm(
             name=analysis.name,
@@ -169,6 +175,7 @@ class Run:
             started_at=started_at,
             seconds=seconds,
             instance_key=same_work(analysis, weights, self._settings, self._chosen),
+            computed=computed,
             procedure=analysis.procedure,
         )
 

@@ -71,7 +71,7 @@ def segment(
     *,
     batch: int = 1,
     home: torch.device | None = None,
-    on_windows: Callable[[int, int], None] = lambda _done, _all: None,
+    on_windows: Callable[[int, int, int], None] = lambda _done, _needed, _all: None,
 ) -> torch.Tensor:
     """Run a network over a prepared volume in sliding windows.
 
@@ -81,7 +81,7 @@ def segment(
         recipe: What the network was trained on.
         batch: Most windows in one call of the network.
         home: Where logits are added up; the image's device by default.
-        on_windows: Called before each call of the network with the number of windows done, and with their number.
+        on_windows: Called before each call of the network with the numbers of windows done, needed, and there are.
 
     Returns:
         uint8 on the volume's own grid and axes: labels (slice, row, column), or with sigmoid activation 0 and 1 for

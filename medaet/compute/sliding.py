@@ -48,7 +48,7 @@ class Sliding:
         batch: Most windows in one call of the network.
         home: Device of the sums; the network's own, or the host's where that is too small.
         occupied: Says which windows are needed; None for all.
-        on_windows: Called before each call of the network with the number of windows done, and with their number.
+        on_windows: Called before each call of the network with the numbers of windows done, needed, and there are.
     """
 
     windows: Windows
@@ -56,7 +56,7 @@ class Sliding:
     batch: int
     home: torch.device
     occupied: Occupied | None = None
-    on_windows: Callable[[int, int], None] = lambda _done, _all: None
+    on_windows: Callable[[int, int, int], None] = lambda _done, _needed, _all: None
 
     def slabs(self, image: torch.Tensor, network: Network) -> Iterator[Slab]:
         """Run the network over every needed window.
@@ -80,7 +80,7 @@ class Sliding:
                 yield from sums.finish_until(start)
             for first in range(0, len(corners), self.batch):
                 some = corners[first : first + self.batch]
-                self.on_windows(done, total)
+                self.on_windows(done, total, len(self.windows))
                 logits = network(_stacked(image, some, self.windows.size))
                 sums = sums or _Sums(self, logits, start)
                 sums.add(logits, some)

@@ -127,6 +127,8 @@ class WorkerSection(Section):
     job_timeout_seconds: Annotated[float, Field(gt=0)] = 900.0
     maximum_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
+    cache_path: Path | None = None
 
 
 class Web(Section):
@@ -218,6 +220,11 @@ class Config(Section):
         return prefix + str(
             path if path.is_absolute() else self.spool.path.absolute().parent / path
         )
+
+    @property
+    def cache_path(self) -> Path:
+        """Where what is worked out about networks is kept, beside the spool by default."""
+        return self.worker.cache_path or self.spool.path.absolute().parent / "cache"
 
     def peer(self, name: str) -> Peer | None:
         """Find a peer by its name."""

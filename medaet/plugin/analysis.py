@@ -40,6 +40,18 @@ class AnalysisRuntime(Protocol):
         """Say how far the analysis is, from 0 to 1."""
         ...
 
+    def load_weights(self, network: Any, path: Path) -> Any:
+        """Load a torch module's weights from a safetensors file, ready for inference on the device."""
+        ...
+
+    def torchscript(self, path: Path) -> Any:
+        """Load a TorchScript network, ready for inference on the device."""
+        ...
+
+    def tensor(self, volume: Volume) -> Any:
+        """Copy a volume's voxels to the device as a torch tensor: float32, (1, slice, row, column)."""
+        ...
+
     def segment(
         self,
         network: Any,  # a torch module; importing this contract never loads torch

@@ -1,6 +1,6 @@
 """On which terms a network is computed: number format, program, and what vouches for them."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
@@ -31,3 +31,7 @@ class Terms:
     certificate: str = ""
     spare_precision: Precision | None = None
     spare_certificate: str = ""
+
+    def plain(self) -> dict[str, str | None]:
+        """Return the attributes as JSON knows them."""
+        return asdict(self)

@@ -64,7 +64,14 @@ class JobQueue:
         """
         return enqueue(session, new, now=self._clock.now(), maximum_attempts=self._maximum_attempts)
 
-    def lease(self, worker: str, length: timedelta) -> Job | None:
+    def lease(
+        self,
+        worker: str,
+        length: timedelta,
+        *,
+        only: Priority | None = None,
+        waited: timedelta = timedelta(0),
+    ) -> Job | None:
         """Take the ready job that has been due longest, urgent ones first, or None.
 
         The lease ends by itself: a worker that dies needs no clean-up, only patience.
@@ -72,8 +79,10 @@ class JobQueue:
         Args:
             worker: Name of the leasing process, for people who read the table.
             length: How long the worker may be silent before others may take the job.
+            only: Leave jobs of another priority to others.
+            waited: Leave jobs that have not been due for so long to workers that have nothing to do.
         """
-        return self._lease(JobState.READY, worker, length)
+        return self._lease(JobState.READY, worker, length, only=only, waited=waited)
 
     def lease_encoding(self, worker: str, length: timedelta) -> Job | None:
         """Take the analysed job that has been due longest, urgent ones first, or None."""
@@ -155,6 +164,20 @@ class JobQueue:
                 wait_seconds=wait.total_seconds(),
             )
 
+    def give_back(self, job: Job) -> None:
+        """Let another worker have a leased job that was not begun; it costs no attempt.
+
+        Raises:
+            LeaseLostError: another worker may hold the job already.
+        """
+        now = self._clock.now()
+        with self._database.write() as session:
+            row = _held(session, job, JobState.LEASED)
+            moves.move(row, JobState.READY)
+            row.due_at = now
+            row.last_attempt += 1
+            moves.tell(session, row, "job.returned", now, attempt=row.attempt)
+
     def bury(self, job_id: int, reason: str) -> None:
         """Give up on a job because a person says so; whoever holds it loses it.
 
@@ -211,15 +234,25 @@ class JobQueue:
         with self._database.read() as session:
             return read_jobs(session, [_known(session.get(JobRow, job_id), job_id)])[0]
 
-    def _lease(self, waiting: JobState, worker: str, length: timedelta) -> Job | None:
+    def _lease(
+        self,
+        waiting: JobState,
+        worker: str,
+        length: timedelta,
+        *,
+        only: Priority | None = None,
+        waited: timedelta = timedelta(0),
+    ) -> Job | None:
         now = self._clock.now()
         urgency = case((JobRow.priority == Priority.STAT, 0), else_=1)
         due = (
             select(JobRow)
-            .where(JOBS_UNDER_WAY, JobRow.state == waiting, JobRow.due_at <= now)
+            .where(JOBS_UNDER_WAY, JobRow.state == waiting, JobRow.due_at <= now - waited)
             .order_by(urgency, JobRow.due_at, JobRow.id)
             .limit(1)
         )
+        if only is not None:
+            due = due.where(JobRow.priority == only)
         if not self._finds(due):
             return None
         with self._database.write() as session:

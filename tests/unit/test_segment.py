@@ -184,11 +184,11 @@ def test_mirroring_averages_the_logits_of_all_flips() -> None:
 
 @torch.inference_mode()
 def test_progress_is_told_window_by_window() -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[int, int, int]] = []
     recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8), overlap=0.0, skip_background=False)
     prepared = prepare(torch.zeros(1, 8, 16, 16), (1, 1, 1), UPRIGHT, recipe, "CT")
-    segment(prepared, Counted(), recipe, on_windows=lambda done, of: seen.append((done, of)))
-    assert seen == [(0, 4), (1, 4), (2, 4), (3, 4)]
+    segment(prepared, Counted(), recipe, on_windows=lambda *told: seen.append(told))
+    assert seen == [(0, 4, 4), (1, 4, 4), (2, 4, 4), (3, 4, 4)]
 
 
 @torch.inference_mode()
