@@ -17,10 +17,11 @@ from medaet.cli.series import FoundSeries, choose, find_series, same_work
 from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.dicom.decoders import Decoders
-from medaet.dicom.volume import Volume, read_volume
+from medaet.dicom.volume import Volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.findings import Findings
+from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.preview import write_preview
@@ -126,11 +127,9 @@ class Run:
             MedaetError: of reading, of the analysis, of encoding or of the proof; nothing is written then.
         """
         started_at, started = SystemClock().now(), time.monotonic()
+        paths = {role: one.paths for role, one in self._chosen.items()}
         with Decoders() as decoders:
-            volumes = {
-                role: read_volume(one.paths, self._analysis.inputs[role].choice, decoders=decoders)
-                for role, one in self._chosen.items()
-            }
+            volumes = read_inputs(self._analysis.inputs, paths, decoders)
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
             findings = child.analyse(
                 self._analysis.name,
@@ -155,7 +154,6 @@ class Run:
             instance_key=same_work(analysis, weights, self._settings, self._chosen),
             procedure=analysis.procedure,
         )
-        paths = {role: one.paths for role, one in self._chosen.items()}
         encoded = encode(findings, Source(paths, volumes), algorithm)
         out.mkdir(parents=True, exist_ok=True)
         for role, volume in volumes.items():

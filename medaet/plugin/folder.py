@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medaet.dicom.codes import Code
+from medaet.dicom.region import Region
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.findings import Findings, Measurement, Segment
@@ -70,23 +71,51 @@ def save_volume(volume: Volume, folder: Path) -> None:
     """Write a volume's voxels and geometry; its UIDs stay behind, a worker child has no use for them."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "voxels.npy", volume.voxels, allow_pickle=False)
-    geometry = {
+    regions = []
+    for number, region in enumerate(volume.regions):
+        np.save(folder / _region_name(number), np.packbits(region.mask), allow_pickle=False)
+        regions.append(
+            {
+                "label": region.label,
+                "code": asdict(region.code),
+                "category": asdict(region.category),
+                "anatomic_region": _coded(region.anatomic_region),
+                "sop_instance_uid": region.sop_instance_uid,
+                "number": region.number,
+            }
+        )
+    content = {
         "affine": volume.affine.tolist(),
         "modality": volume.modality,
         "padding": volume.padding,
+        "regions": regions,
     }
-    (folder / "volume.json").write_text(json.dumps(geometry), encoding="utf-8")
+    (folder / "volume.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def load_volume(folder: Path) -> Volume:
     """Map a volume's voxels into memory, read-only."""
-    geometry = json.loads((folder / "volume.json").read_text(encoding="utf-8"))
+    content = json.loads((folder / "volume.json").read_text(encoding="utf-8"))
     voxels: NDArray[Any] = np.load(folder / "voxels.npy", mmap_mode="r", allow_pickle=False)
-    return Volume(
-        voxels,
-        np.asarray(geometry["affine"], dtype=np.float64),
-        geometry["modality"],
-        padding=tuple(geometry["padding"]) if geometry["padding"] else None,
+    regions = tuple(
+        _region(one, np.load(folder / _region_name(number), allow_pickle=False), voxels.shape)
+        for number, one in enumerate(content["regions"])
+    )
+    affine = np.asarray(content["affine"], dtype=np.float64)
+    padding = tuple(content["padding"]) if content["padding"] else None
+    return Volume(voxels, affine, content["modality"], padding=padding, regions=regions)
+
+
+def _region(one: Mapping[str, Any], packed: NDArray[np.uint8], shape: tuple[int, ...]) -> Region:
+    count = int(np.prod(shape, dtype=np.int64))
+    return Region(
+        one["label"],
+        np.unpackbits(packed, count=count).reshape(shape).astype(np.bool_),
+        Code(**one["code"]),
+        category=Code(**one["category"]),
+        anatomic_region=_code(one["anatomic_region"]),
+        sop_instance_uid=one["sop_instance_uid"],
+        number=one["number"],
     )
 
 
@@ -132,6 +161,10 @@ def _bytes(path: Path) -> bytes:
     if len(content) > MAXIMUM_JSON_BYTES:
         raise FindingsError(f"{path.name} is longer than {MAXIMUM_JSON_BYTES} bytes")
     return content
+
+
+def _region_name(number: int) -> str:
+    return f"region-{number + 1}.npy"
 
 
 def _mask_name(number: int) -> str:

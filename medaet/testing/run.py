@@ -12,7 +12,7 @@ from medaet.plugin.findings import Findings, Measurement, Segment
 from medaet.results.algorithm import Algorithm
 from medaet.results.source import Source
 
-ARTIFICIAL_INTELLIGENCE = Code("123109", "DCM", "Artificial Intelligence")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 STARTED_AT = datetime(2026, 11, 23, 18, 30, 15, 250_000, tzinfo=UTC)
 
 
