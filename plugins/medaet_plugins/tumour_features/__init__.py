@@ -28,8 +28,8 @@ MR_BINS = 32
 MR_IVH_BINS = 1000
 MR_OUTLIER_SIGMAS = 3.0
 NOTE = (
-    "Features follow the IBSI reference manual (arXiv 1612.07003); they depend on scanner, protocol and contour, and are "
-    "comparable only under the same settings."
+    "Features follow the IBSI reference manual (arXiv 1612.07003); they depend on scanner, protocol and contour: "
+    "compare them only under the same settings."
 )
 
 
