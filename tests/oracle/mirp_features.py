@@ -1,5 +1,8 @@
 """mirp, the implementation beside which IBSI was written, asked for the same features of the same lesion."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +35,9 @@ class Lesion:
         mask = torch.from_numpy(self.mask)
         return extract(image, [mask], self.volume.spacing_mm, self.settings, FAMILIES)[0]
 
-    def theirs(self, folder: Path) -> dict[str, float]:
+    def theirs(self, folder: Path, mirp: "Mirp") -> dict[str, float]:
         """Ask mirp, and return its values by tag."""
-        from mirp import extract_features
-
-        (table,) = extract_features(
+        return mirp.extract(
             image=str(folder / "image.nrrd"),
             mask=str(folder / "mask.nrrd"),
             image_modality=self.volume.modality.lower(),
@@ -46,7 +47,6 @@ class Lesion:
             write_features=False,
             **self.mirp,
         )
-        return dict(_tagged(table.iloc[0].to_dict()))
 
     def write(self, folder: Path) -> None:
         """Write image and mask where mirp reads them."""
@@ -54,6 +54,34 @@ class Lesion:
             picture = SimpleITK.GetImageFromArray(np.array(array))
             picture.SetSpacing(self.volume.spacing_mm[::-1])
             SimpleITK.WriteImage(picture, str(folder / f"{name}.nrrd"))
+
+
+class Mirp:
+    """The process that runs mirp, kept warm between questions."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.oracle.mirp_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def __enter__(self) -> "Mirp":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def extract(self, **arguments: Any) -> dict[str, float]:
+        """Ask for features, and return them by tag."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(arguments) + "\n")
+        self._process.stdin.flush()
+        return dict(_tagged(json.loads(self._process.stdout.readline())))
 
 
 def lesion(scans: Path, name: str) -> Lesion:

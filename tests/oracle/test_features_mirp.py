@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle.mirp_features import LABELS, lesion
+from tests.oracle.mirp_features import LABELS, Mirp, lesion
 
 pytestmark = pytest.mark.oracle
 
@@ -28,7 +28,8 @@ NOT_IN_MIRP = {"morph_vol_dens_ombb", "morph_area_dens_ombb", "ivh_auc"}
 def test_features_of_a_real_lesion_agree(name: str, scans: Path, tmp_path: Path) -> None:
     one = lesion(scans, name)
     one.write(tmp_path)
-    theirs = one.theirs(tmp_path)
+    with Mirp() as mirp:
+        theirs = one.theirs(tmp_path, mirp)
     ours = {value.feature.tag: value.value for value in one.ours()}
     assert ours.keys() - theirs.keys() == NOT_IN_MIRP
     wrong = {}
