@@ -147,7 +147,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
         Assemble(studies, instances, spool, config.series, clock),
-        Dispatch(database, jobs, registry, config, clock),
+        Dispatch(database, spool, jobs, registry, config, clock),
         Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),

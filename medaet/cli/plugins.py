@@ -120,4 +120,7 @@ def _plain(analysis: type[Analysis]) -> dict[str, object]:
 
 def _wants(selector: SeriesSelector) -> str:
     parts = f" of {' or '.join(selector.body_part)}" if selector.body_part else ""
-    return f"{selector.modality}{parts}, {selector.min_slices} slices or more"
+    kinds = (selector.modality,) if isinstance(selector.modality, str) else selector.modality
+    if selector.refers_to is not None:
+        return f"{' or '.join(kinds)} that refers to {selector.refers_to}"
+    return f"{' or '.join(kinds)}{parts}, {selector.min_slices} slices or more"

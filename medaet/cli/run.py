@@ -19,10 +19,11 @@ from medaet.cli.series import FoundSeries, choose, find_series, same_work
 from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.dicom.decoders import Decoders
-from medaet.dicom.volume import Volume, read_volume
+from medaet.dicom.volume import Volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.findings import Findings
+from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.preview import write_preview
@@ -129,12 +130,9 @@ class Run:
             MedaetError: of reading, of the analysis, of encoding or of the proof; nothing is written then.
         """
         started_at, started = SystemClock().now(), time.monotonic()
-        with Decoders() as decoders:
-            volumes = {
-                role: read_volume(one.paths, self._analysis.inputs[role].choice, decoders=decoders)
-                for role, one in self._chosen.items()
-            }
         paths = {role: one.paths for role, one in self._chosen.items()}
+        with Decoders() as decoders:
+            volumes = read_inputs(self._analysis.inputs, paths, decoders)
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
             ran = child.analyse(
                 Request(

@@ -38,6 +38,9 @@ INTRACRANIAL_SPACE = Code("1101003", "SCT", "Intracranial")
 HEAD = Code("69536005", "SCT", "Head")
 CHEST = Code("51185008", "SCT", "Chest")
 
+# Morphology, SNOMED's body of tumours.
+NEOPLASM = Code("108369006", "SCT", "Neoplasm")
+
 # Laterality modifiers, PS3.16 CID 244.
 LEFT = Code("7771000", "SCT", "Left")
 RIGHT = Code("24028007", "SCT", "Right")

@@ -90,7 +90,7 @@ class Analysis:
     intended_use: ClassVar[str] = ""
     not_for_diagnostic_use: ClassVar[bool] = True
     resources: ClassVar[tuple[str, ...]] = ()
-    family: ClassVar[Code] = Code("123109", "DCM", "Artificial Intelligence")
+    family: ClassVar[Code] = Code("123110", "DCM", "Artificial Intelligence")
     memory_mb: ClassVar[int] = 2000
     procedure: ClassVar[Code | None] = None
     Settings: ClassVar[type[BaseModel]] = Settings
@@ -106,7 +106,8 @@ class Analysis:
 
         Args:
             inputs: One volume for each role of the manifest; axes (slice, row, column), values after the modality
-                LUT (HU on CT).
+                LUT (HU on CT). A role that refers to another one has none: its regions are that one's
+                `Volume.regions`.
             runtime: The device, and the inference engine on it.
         """
         raise NotImplementedError
@@ -137,6 +138,12 @@ def check_manifest(analysis: type[Analysis]) -> None:
     wrong = [role for role, one in analysis.inputs.items() if not isinstance(one, SeriesSelector)]
     if wrong:
         raise PluginError(f"{where}.inputs[{wrong[0]!r}] is not a SeriesSelector")
+    images = [role for role, one in analysis.inputs.items() if one.refers_to is None]
+    lost = [role for role, one in analysis.inputs.items() if one.refers_to not in (None, *images)]
+    if lost or not images:
+        raise PluginError(
+            f"{where}.inputs: {(lost or ['no role'])[0]!r} refers to no role of images"
+        )
     missing = [name for name in analysis.resources if not analysis.resource(name).is_file()]
     if missing:
         raise PluginError(f"{where}: the resource {missing[0]} is missing; reinstall the plugin")

@@ -22,7 +22,7 @@ from medaet.plugin import folder
 from medaet.worker.process import ChildProcess, Setting
 from medaet.worker.protocol import Message
 from medaet.worker.request import Request, Run
-from medaet.worker.shared import Lender, described
+from medaet.worker.shared import Lender, arrays, described
 from medaet.worker.ticket import Lost, Ticket
 
 log = structlog.get_logger()
@@ -153,7 +153,11 @@ class WorkerChild:
                 "urgent": request.urgent,
                 "terms": request.terms.plain(),
             },
-            [lender.descriptor(volume.voxels) for volume in request.inputs.values()],
+            [
+                lender.descriptor(array)
+                for volume in request.inputs.values()
+                for array in arrays(volume)
+            ],
         )
         return ticket
 

@@ -94,12 +94,8 @@ class Child:
 
         limits.forget_peak()
         self._memory.forget_peak()
-        inputs = {
-            role: borrowed(described, descriptor)
-            for (role, described), descriptor in zip(
-                request["inputs"].items(), request.pop(DESCRIPTORS, ()), strict=True
-            )
-        }
+        descriptors = iter(request.pop(DESCRIPTORS, ()))
+        inputs = {role: borrowed(one, descriptors) for role, one in request["inputs"].items()}
         started = time.monotonic()
         with self._warm.lent(key_of(request), lambda: self._load(request)) as one:
             loaded = time.monotonic()
