@@ -15,6 +15,7 @@ from medaet.network.engine import Engine
 from medaet.network.listening import Door, open_doors
 from medaet.network.spooling import SpoolSink
 from medaet.network.tls import server_context
+from medaet.store.associations import AssociationStore, receiver_name
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet_daemon.prefork import RELOAD, STOP, Prefork
@@ -101,7 +102,15 @@ class _Receiver:
             config.spool.path, minimum_free_bytes=config.spool.minimum_free_bytes, durable=durable
         )
         with contextlib.closing(Database(config.database_url, durable=durable)) as database:
-            sink = SpoolSink(spool, database, SystemClock(), conflict=config.listener.conflict)
+            receiver = receiver_name(number)
+            AssociationStore(database, SystemClock()).lose(receiver)  # those of who was here before
+            sink = SpoolSink(
+                spool,
+                database,
+                SystemClock(),
+                conflict=config.listener.conflict,
+                receiver=receiver,
+            )
             engine = _engine(config.listener.engine)(
                 config.listener, config.peers, sink, doors=self._doors, seats=self._seats
             )

@@ -25,8 +25,10 @@ from medaet.network.pdu import (
     encode_reject,
     encode_release_response,
 )
-from medaet.network.reception import InstanceSink, Sender
+from medaet.network.reception import InstanceSink
 from medaet.network.wire import ConnectionEndedError, Fragment, Wire
+from medaet.store.associations import Sender
+from medaet.store.tables import AssociationOutcome
 
 log = structlog.get_logger()
 
@@ -147,27 +149,36 @@ class Association:
         return STOPPING if self._service.is_stopping else self._service.admission.admit(caller)
 
     def _serve_admitted(self, request: AssociationRequest, caller: Caller) -> None:
-        admission = self._service.admission
+        service = self._service
+        admission = service.admission
         sender = Sender(caller.calling_ae_title, caller.called_ae_title, caller.address)
         conversation = Conversation(sender)
-        ending: str | None = "a defect"
+        aborted: str | None = "a defect"
         try:
             agreement = agree(request)
             conversation.tell_refused(agreement.refused)
             self._wire.send(agreement.answer)
             self._is_established = True
             self._converse(agreement, conversation)
-            ending = None
+            aborted = None
+            self._wire.send(encode_release_response())
         except (ProtocolError, ConnectionEndedError) as error:
-            ending = str(error)
+            aborted = aborted and str(error)
             raise
         finally:
             admission.leave(caller)
+            outcome = self._outcome(aborted)
             if self._operation is not None:
                 self._operation.discard()
-            conversation.tell_end(ending)
-        self._wire.send(encode_release_response())
+            conversation.tell_end(aborted)
+            service.sink.end(sender, conversation.ending(outcome))
         self._wire.linger()
+
+    def _outcome(self, aborted: str | None) -> AssociationOutcome:
+        if aborted is None:
+            return AssociationOutcome.RELEASED
+        broken = self._operation is not None
+        return AssociationOutcome.BROKEN if broken else AssociationOutcome.ABORTED
 
     def _converse(self, agreement: Agreement, conversation: Conversation) -> None:
         """Answer message after message, until the peer asks for release."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from medaet.network.reception import Sender
 from medaet.network.status import Answer
+from medaet.store.associations import Ending, Sender
+from medaet.store.tables import AssociationOutcome
 
 log = structlog.get_logger()
 
@@ -48,6 +49,10 @@ class Conversation:
                 sop_class_uids=sop_class_uids,
                 remedy="send instances of patients' studies only, in a transfer syntax of the conformance statement",
             )
+
+    def ending(self, outcome: AssociationOutcome) -> Ending:
+        """Return how it ended, with what it brought."""
+        return Ending(outcome, self.stored, self.refused, self.size_bytes)
 
     def tell_end(self, aborted: str | None) -> None:
         """Write the association's one line.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pynetdicom.association import Association
 
 from medaet.network.conversation import Conversation
-from medaet.network.reception import Sender
+from medaet.store.associations import Ending, Sender
+from medaet.store.tables import AssociationOutcome
 
 
 @dataclass(slots=True)
@@ -28,10 +29,10 @@ class Conversations:
     """All of them; safe to use from the threads of the associations.
 
     Args:
-        on_end: Called once for each conversation that ends, with its sender.
+        on_end: Called once for each conversation that ends, with its sender and how it ended.
     """
 
-    def __init__(self, on_end: Callable[[Sender], None]) -> None:
+    def __init__(self, on_end: Callable[[Sender, Ending], None]) -> None:
         self._on_end = on_end
         self._open: dict[Association, _Open] = {}
         self._changed = threading.Condition()
@@ -92,8 +93,9 @@ class Conversations:
             one = self._open.pop(association, None)
             self._changed.notify_all()
         if one is not None:
-            self._on_end(one.conversation.sender)
+            outcome = AssociationOutcome.RELEASED if is_released else AssociationOutcome.ABORTED
             one.conversation.tell_end(None if is_released else "the peer or the network ended it")
+            self._on_end(one.conversation.sender, one.conversation.ending(outcome))
 
     def _is_quiet(self) -> bool:
         return not any(one.is_answering or one.is_owed for one in self._open.values())

@@ -14,11 +14,12 @@ from medaet.network.admission import STOPPING, Admission, Caller, Refusal, Seats
 from medaet.network.conversation import Conversation
 from medaet.network.conversations import Conversations
 from medaet.network.listening import Door, open_doors
-from medaet.network.reception import InstanceSink, Reception, Sender, StoreRequest
+from medaet.network.reception import InstanceSink, Reception, StoreRequest
 from medaet.network.sockets import NETWORK_SECONDS
 from medaet.network.status import OUT_OF_RESOURCES, SUCCESS, Answer
 from medaet.network.toolkit import application_entity
 from medaet.network.transport import SPARE_CONNECTIONS, Server
+from medaet.store.associations import Ending, Sender
 
 ASSOCIATION_REQUEST_SECONDS = 10.0
 ACCEPT_POLL_SECONDS = 0.1
@@ -139,9 +140,10 @@ class FallbackEngine:
         caller = Caller(sender.calling_ae_title, sender.called_ae_title, sender.address)
         return self._admission.admit(caller)
 
-    def _leave(self, sender: Sender) -> None:
+    def _leave(self, sender: Sender, ending: Ending) -> None:
         caller = Caller(sender.calling_ae_title, sender.called_ae_title, sender.address)
         self._admission.leave(caller)
+        self._sink.end(sender, ending)
 
     def _on_accepted(self, event: evt.Event) -> None:
         refused = sorted(

@@ -9,21 +9,9 @@ from medaet.dicom.intake import Intake
 from medaet.errors import InstanceError
 from medaet.network.part10 import file_header
 from medaet.network.status import DOES_NOT_MATCH_SOP_CLASS, Answer, answer_to
+from medaet.store.associations import Ending, Sender
 
 Buffer = bytes | memoryview
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Whoever sends, as far as the tables keep it.
-
-    Attributes:
-        called_ae_title: The one of ours that was asked for.
-    """
-
-    calling_ae_title: str
-    called_ae_title: str
-    address: str
 
 
 class Incoming(Protocol):
@@ -76,6 +64,10 @@ class InstanceSink(Protocol):
         Raises:
             OutOfSpaceError: there is no room for it.
         """
+        ...
+
+    def end(self, sender: Sender, ending: Ending) -> None:
+        """Hear how an association ended that may have brought instances; raises nothing."""
         ...
 
 

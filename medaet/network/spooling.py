@@ -7,12 +7,13 @@ import structlog
 
 from medaet.clock import Clock
 from medaet.dicom.intake import Intake, take_in
-from medaet.errors import DatabaseUnavailableError
-from medaet.network.reception import Buffer, Sender
+from medaet.errors import DatabaseUnavailableError, MedaetError
+from medaet.network.reception import Buffer
 from medaet.store.arrivals import Arrival, Arrivals
+from medaet.store.associations import Ending, Sender
 from medaet.store.engine import Database
 from medaet.store.files import Spool, sha256_of
-from medaet.store.instances import Conflict, InstanceStore, Recorded
+from medaet.store.instances import Arrived, Conflict, InstanceStore, Recorded
 from medaet.store.received import Received, ReceivedIndex
 
 COMPARISONS = 5
@@ -26,12 +27,20 @@ class SpoolSink:
         database: Where rows go.
         clock: Tells when an instance came.
         conflict: What becomes of other bytes under a known SOP Instance UID.
+        receiver: Names this process; "" where associations are not recorded.
     """
 
     def __init__(
-        self, spool: Spool, database: Database, clock: Clock, *, conflict: Conflict = "use-newest"
+        self,
+        spool: Spool,
+        database: Database,
+        clock: Clock,
+        *,
+        conflict: Conflict = "use-newest",
+        receiver: str = "",
     ) -> None:
         self._spool = spool
+        self._receiver = receiver
         self._arrivals = Arrivals(spool)
         self._instances = InstanceStore(database, clock, conflict=conflict)
         self._log = structlog.get_logger().bind()  # once: for every instance it would take its time
@@ -52,22 +61,24 @@ class SpoolSink:
             OutOfSpaceError, DatabaseUnavailableError, InstanceError: it is not promised.
         """
         folder, stored = arrival.settle()
-        received = Received(intake, stored, folder, sender.calling_ae_title, sender.called_ae_title)
-        recorded = self._index.add(received)
+        arrived = Arrived(intake, stored, sender, self._receiver)
+        recorded = self._index.add(Received(arrived, folder))
         if recorded is not None:
             return recorded
-        stored = replace(stored, sha256=arrival.sha256())
+        arrived = replace(arrived, stored=replace(stored, sha256=arrival.sha256()))
         for _ in range(COMPARISONS):  # more than once only if others send the same at the same time
             self._digest(intake)
-            recorded = self._instances.record(
-                intake,
-                stored,
-                calling_ae_title=sender.calling_ae_title,
-                called_ae_title=sender.called_ae_title,
-            )
+            recorded = self._instances.record(arrived)
             if recorded is not None:
                 return recorded
         raise DatabaseUnavailableError("the instance is stored by others at the same time")
+
+    def end(self, sender: Sender, ending: Ending) -> None:
+        """Note how an association ended, which tells whether its series are complete (see InstanceSink)."""
+        try:
+            self._index.end(sender, ending)
+        except MedaetError as error:
+            self._log.warning("association.unrecorded", reason=str(error))
 
     def tell(self, recorded: Recorded, intake: Intake, sender: Sender) -> None:
         """Log what an instance turned out to be."""

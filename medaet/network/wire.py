@@ -90,9 +90,8 @@ class Wire:
             secure.settimeout(seconds)
             secure.do_handshake()
         except OSError as error:
-            raise ConnectionEndedError(
-                f"no TLS: {getattr(error, 'reason', None) or error}"
-            ) from error
+            why = getattr(error, "reason", None) or error
+            raise ConnectionEndedError(f"no TLS: {why}") from error
         return fingerprint(secure)
 
     def read_pdu(self, seconds: float) -> tuple[int, bytes]:

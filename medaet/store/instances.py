@@ -14,6 +14,7 @@ from medaet.dicom.identity import InstanceRef
 from medaet.dicom.intake import Intake
 from medaet.errors import InstanceError
 from medaet.store import events, series
+from medaet.store.associations import Sender, begin
 from medaet.store.engine import Database
 from medaet.store.files import ReceivedFile
 from medaet.store.series import Series
@@ -26,6 +27,20 @@ UNUSED = 0
 
 Conflict = Literal["use-newest", "use-first", "refuse"]
 """What becomes of other bytes under a known SOP Instance UID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An instance whose file is in the spool.
+
+    Attributes:
+        receiver: The process that serves its association; "" when there is none.
+    """
+
+    intake: Intake
+    stored: ReceivedFile
+    sender: Sender
+    receiver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +81,13 @@ class InstanceStore:
         """Where the rows are."""
         return self._database
 
-    def record(
-        self,
-        intake: Intake,
-        stored: ReceivedFile,
-        *,
-        calling_ae_title: str,
-        called_ae_title: str,
-    ) -> Recorded | None:
+    def record(self, arrived: Arrived) -> Recorded | None:
         """Index one stored instance.
 
         Bytes that are known change nothing, except that an open series stays open a little longer:
         its sender is at work. Other bytes under a known SOP Instance UID are a new instance; the
         earlier ones are kept and marked replaced. A new instance re-opens a series that was closed,
         as the next generation.
-
-        Args:
-            intake: What was taken in of it.
-            stored: Where its bytes are.
-            calling_ae_title: The sender's.
-            called_ae_title: The one the sender asked for.
 
         Returns:
             None, and nothing is written, when its SOP Instance UID is known and a digest is missing to tell
@@ -96,25 +98,24 @@ class InstanceStore:
             DatabaseUnavailableError: nothing was written.
         """
         now = self._clock.now()
-        titles = {"calling_ae_title": calling_ae_title, "called_ae_title": called_ae_title}
-        ref = intake.ref
+        titles, ref, sha256 = arrived.sender.titles, arrived.intake.ref, arrived.stored.sha256
         try:
             with self._database.write() as session:
                 one = series.found(session, ref) or series.opened(
-                    session, intake.describe(), titles, now
+                    session, arrived.intake.describe(), titles, now
                 )
                 known = _digests(session, one.id, ref.sop_instance_uid)
-                if known and (stored.sha256 is None or None in known):
+                if known and (sha256 is None or None in known):
                     return None
-                if stored.sha256 in known:
+                if sha256 in known:
                     if one.is_open:
                         series.touch(session, one, now, {})
                     return Recorded(one.study_id, one.id, False, False, False)
                 if known and not self._takes_over(session, one, ref, now):
-                    _add(session, one.id, intake, stored, now, generation=UNUSED)
+                    _add(session, one.id, arrived, now, generation=UNUSED)
                     return Recorded(one.study_id, one.id, True, True, False)
                 reopens = not one.is_open
-                _add(session, one.id, intake, stored, now, generation=one.generation + reopens)
+                _add(session, one.id, arrived, now, generation=one.generation + reopens)
                 series.touch(session, one, now, titles)
                 if reopens:
                     series.reopen(session, one, now)
@@ -234,14 +235,10 @@ def _digests(session: Session, series_id: int, sop_instance_uid: str) -> list[st
 
 
 def _add(
-    session: Session,
-    series_id: int,
-    intake: Intake,
-    stored: ReceivedFile,
-    now: datetime,
-    *,
-    generation: int,
+    session: Session, series_id: int, arrived: Arrived, now: datetime, *, generation: int
 ) -> None:
+    intake, stored = arrived.intake, arrived.stored
+    begin(session, arrived.sender, arrived.receiver, now)
     session.execute(
         insert(INSTANCE).values(
             series_id=series_id,
@@ -254,6 +251,7 @@ def _add(
             attributes=intake.attributes,
             pixel_offset=intake.pixel_offset,
             pixel_length=intake.pixel_length,
+            association_id=arrived.sender.association_id,
             generation=generation,
             received_at=now,
             replaced_at=now if generation == UNUSED else None,

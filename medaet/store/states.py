@@ -3,6 +3,22 @@
 from enum import StrEnum
 
 
+class AssociationOutcome(StrEnum):
+    """How an association ended.
+
+    Attributes:
+        RELEASED: As it should.
+        ABORTED: Without a release, but between two messages.
+        BROKEN: Within an instance.
+        LOST: Nobody knows: the process that served it died.
+    """
+
+    RELEASED = "released"
+    ABORTED = "aborted"
+    BROKEN = "broken"
+    LOST = "lost"
+
+
 class SeriesState(StrEnum):
     """open -> closed -> dispatched; a late instance takes it back to open, as the next generation."""
 

@@ -9,9 +9,10 @@ from medaet.dicom.identity import InstanceHeader, InstanceRef
 from medaet.dicom.intake import Intake
 from medaet.errors import GeometryError
 from medaet.queue.jobs import Job, JobQueue, NewJob, NewResult
+from medaet.store.associations import Sender
 from medaet.store.engine import Database
 from medaet.store.files import ReceivedFile
-from medaet.store.instances import InstanceStore, Recorded
+from medaet.store.instances import Arrived, InstanceStore, Recorded
 from medaet.store.tables import Priority, SeriesRow, StudyRow
 
 LEASE = timedelta(seconds=30)
@@ -139,6 +140,13 @@ def stored(content: bytes = b"pixels") -> ReceivedFile:
     return ReceivedFile(f"instances/{sha256}.dcm", len(content), sha256)
 
 
+def arrived(
+    of: InstanceHeader | None = None, content: bytes = b"pixels", *, sender: str = "CT1"
+) -> Arrived:
+    """Return an instance without pixels, with these bytes in the spool."""
+    return Arrived(intake(of), stored(content), Sender(sender, "MEDAET", "127.0.0.1"))
+
+
 def result(uid: str = "1.2.9", kind: str = "SEG") -> NewResult:
     """Return an encoded result with this SOP Instance UID."""
     return NewResult(
@@ -164,10 +172,7 @@ class Receiver:
     ) -> Recorded:
         """Record a numbered CT instance with these bytes."""
         recorded = self._instances.record(
-            intake(header(instance, series=series)),
-            stored(content),
-            calling_ae_title=sender,
-            called_ae_title="MEDAET",
+            arrived(header(instance, series=series), content, sender=sender)
         )
         assert recorded is not None, "a digest is missing"
         return recorded

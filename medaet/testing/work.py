@@ -7,12 +7,12 @@ from pathlib import Path
 
 from medaet.dicom.header import read_header
 from medaet.dicom.volume import Volume, read_volume
-from medaet.network.reception import Sender
 from medaet.network.spooling import SpoolSink
 from medaet.plugin import folder
 from medaet.plugin.findings import Findings
 from medaet.queue.jobs import JobQueue, NewJob
 from medaet.queue.rows import Job
+from medaet.store.associations import Sender
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore, Recorded
 from medaet.testing.clock import FakeClock

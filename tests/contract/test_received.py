@@ -13,12 +13,13 @@ from sqlalchemy import select, text
 from medaet.dicom.intake import Intake
 from medaet.errors import OutOfSpaceError
 from medaet.store.arrivals import Arrivals
+from medaet.store.associations import AssociationStore, Ending, Sender
 from medaet.store.engine import Database
 from medaet.store.files import Spool
-from medaet.store.instances import InstanceStore, Recorded
+from medaet.store.instances import Arrived, InstanceStore, Recorded
 from medaet.store.received import Received, ReceivedIndex
 from medaet.store.studies import StudyStore
-from medaet.store.tables import InstanceRow, SeriesRow, SeriesState
+from medaet.store.tables import AssociationOutcome, InstanceRow, SeriesRow, SeriesState
 from medaet.testing.clock import FakeClock
 from medaet.testing.rows import header, intake
 
@@ -42,6 +43,8 @@ Receive = Callable[..., Received]
 
 @pytest.fixture
 def received(arrivals: Arrivals) -> Receive:
+    senders: dict[str, Sender] = {}
+
     def receive(
         number: int = 1, *, series: int = 1, study: int = 1, sender: str = "CT1"
     ) -> Received:
@@ -50,7 +53,8 @@ def received(arrivals: Arrivals) -> Receive:
         folder, stored = arrival.settle()
         arrival.close()
         taken = intake(header(number, series=series, study=study))
-        return Received(_placed(taken), stored, folder, sender, "MEDAET")
+        sent_by = senders.setdefault(sender, Sender(sender, "MEDAET", "10.0.0.7"))
+        return Received(Arrived(_placed(taken), stored, sent_by, "host/0"), folder)
 
     return receive
 
@@ -140,6 +144,44 @@ def test_concurrent_associations_lose_nothing_and_double_nothing(
     assert len([one for one in found if one is None]) == 12
     uids = [row.sop_instance_uid for row in _rows(database)]
     assert len(set(uids)) == len(uids) == 84
+
+
+def test_association_is_recorded_with_what_it_brought_and_how_it_ended(
+    index: ReceivedIndex, received: Receive, database: Database, clock: FakeClock
+) -> None:
+    one, two, other = received(1), received(2), received(3, sender="CT2")
+    for each in (one, two, other):
+        index.add(each)
+        clock.advance(SECOND)
+    associations = AssociationStore(database, clock)
+    assert [(share.instances, share.outcome) for share in associations.of_series(1)] == [
+        (2, None),
+        (1, None),
+    ]
+    index.end(one.arrived.sender, Ending(AssociationOutcome.RELEASED, 2, 1, 1000))
+    index.end(Sender("NOBODY", "MEDAET"), Ending(AssociationOutcome.ABORTED, 0, 0, 0))
+    assert [share.outcome for share in associations.of_series(1)] == [
+        AssociationOutcome.RELEASED,
+        None,
+    ]
+    first, second = associations.traffic(60 * SECOND)
+    assert (first.calling_ae_title, first.address) == ("CT1", "10.0.0.7")
+    assert (first.associations, first.stored, first.refused, first.size_bytes) == (1, 2, 1, 1000)
+    assert (first.unfinished, first.seconds) == (0, 3.0)
+    assert (second.calling_ae_title, second.unfinished) == ("CT2", 1)
+
+
+def test_associations_of_a_receiver_that_died_are_lost(
+    index: ReceivedIndex, received: Receive, database: Database, clock: FakeClock
+) -> None:
+    index.add(received(1))
+    associations = AssociationStore(database, clock)
+    assert associations.lose("elsewhere/0") == 0
+    assert associations.lose("host/0") == 1
+    assert associations.lose("host/0") == 0
+    assert [share.outcome for share in associations.of_series(1)] == [AssociationOutcome.LOST]
+    associations.forget(clock.now() + SECOND)
+    assert [share.is_known for share in associations.of_series(1)] == [False]
 
 
 def test_failed_transaction_leaves_the_index_usable(

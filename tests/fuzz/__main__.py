@@ -3,8 +3,9 @@
     pip install atheris
     python -m tests.fuzz.seeds FOLDER
     python -m tests.fuzz FOLDER -max_total_time=3600
+    python -m tests.fuzz.corpus FOLDER
 
-What was found worth keeping is in corpus.zip, which a test plays again; `-merge=1` makes a small one.
+The last line keeps what was found in corpus.zip, which a test plays again.
 """
 
 import logging

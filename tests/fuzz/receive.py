@@ -2,9 +2,7 @@
 
 import contextlib
 import socket
-import zipfile
 from collections.abc import Sequence
-from pathlib import Path
 
 from medaet.config.model import Listener
 from medaet.dicom.intake import Intake, take_in
@@ -14,10 +12,10 @@ from medaet.network.association import Association, Service
 from medaet.network.contexts import TRANSFER_SYNTAXES
 from medaet.network.dimse import COMMAND, MESSAGE_ID, STATUS, decode_command
 from medaet.network.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, HEADER, RELEASE_RP
-from medaet.network.reception import Buffer, Sender
+from medaet.network.reception import Buffer
 from medaet.network.wire import Wire
+from medaet.store.associations import Ending, Sender
 
-CORPUS = Path(__file__).with_name("corpus.zip")
 LARGEST_INPUT = 100_000
 SYNTAXES = [str(syntax) for syntax in TRANSFER_SYNTAXES[:6]]
 SUCCESS = 0x0000
@@ -32,6 +30,10 @@ class Shelf:
     def congestion(self) -> str | None:
         """Have room."""
         return None
+
+    def end(self, sender: Sender, ending: Ending) -> None:
+        """Hear that it is over."""
+        assert ending.stored == self.kept
 
     def open(self, start: bytes, transfer_syntax_uid: str) -> "Item":
         """Begin an instance."""
@@ -127,12 +129,6 @@ def inspect(data_set: bytes, transfer_syntax_uid: str) -> None:
         intake.describe()
         if intake.pixel_offset is not None and intake.pixel_length is not None:
             assert intake.pixel_offset + intake.pixel_length <= len(data_set)
-
-
-def inputs() -> list[bytes]:
-    """Read the corpus."""
-    with zipfile.ZipFile(CORPUS) as archive:
-        return [archive.read(name) for name in archive.namelist()]
 
 
 def _pdus(theirs: socket.socket) -> list[tuple[int, bytes]]:

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medaet.network.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, RELEASE_RP
-from tests.fuzz.receive import converse, inputs, one_input
+from tests.fuzz.corpus import inputs
+from tests.fuzz.receive import converse, one_input
 from tests.fuzz.seeds import seeds
 
 SEEDS = list(seeds())

@@ -19,8 +19,9 @@ from medaet.errors import PeerUnavailableError
 from medaet.network.engine import Engine
 from medaet.network.fallback import FallbackEngine
 from medaet.network.part10 import file_header
-from medaet.network.reception import Buffer, InstanceSink, Sender
+from medaet.network.reception import Buffer, InstanceSink
 from medaet.network.scu import SendOutcome, echo, send
+from medaet.store.associations import Ending, Sender
 from tests.peers import system_program
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -42,6 +43,7 @@ class Disk:
     files: list[bytes] = field(default_factory=list, repr=False)
     intakes: list[Intake] = field(default_factory=list, repr=False)
     senders: list[Sender] = field(default_factory=list, repr=False)
+    endings: list[Ending] = field(default_factory=list, repr=False)
     discarded: int = 0
     entered: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -51,6 +53,9 @@ class Disk:
 
     def congestion(self) -> str | None:
         return self.shortage
+
+    def end(self, sender: Sender, ending: Ending) -> None:
+        self.endings.append(ending)
 
     def open(self, start: bytes, transfer_syntax_uid: str) -> "Page":
         return Page(self, bytearray(start), len(start), transfer_syntax_uid)

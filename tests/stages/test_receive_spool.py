@@ -8,12 +8,13 @@ from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
 from medaet.clock import SystemClock
+from medaet.network.scu import send
 from medaet.network.spooling import SpoolSink
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import Conflict
 from medaet.store.tables import InstanceRow, SeriesRow
-from tests.stages.receiving import Listening, changed, data_set, sample, sent, statuses
+from tests.stages.receiving import Listening, changed, data_set, is_answered, sample, statuses
 
 
 def _sink(spool: Path, database: Database, conflict: Conflict = "use-newest") -> SpoolSink:
@@ -99,16 +100,21 @@ def test_other_bytes_under_a_known_uid_are_refused_where_that_is_wished(
     assert len(_files(tmp_path / "spool")) == 1
 
 
-def test_full_disk_leaves_neither_file_nor_row(
+def test_disk_that_fills_up_leaves_neither_file_nor_row(
     serve: Listening, database: Database, tmp_path: Path
 ) -> None:
-    full = Spool(tmp_path / "spool", minimum_free_bytes=1 << 62, durable=False)
-    with serve(SpoolSink(full, database, SystemClock())) as peer:
-        [outcome] = sent(peer, sample())
-    assert outcome.status == 0xA700
-    assert str(tmp_path) not in outcome.comment
-    assert _rows(database) == []
-    assert _files(full.root) == []
+    spool = Spool(tmp_path / "spool", durable=False)
+    with serve(SpoolSink(spool, database, SystemClock())) as peer:
+        outcomes = send(peer, "SCANNER", [sample(), sample("MR_small.dcm")])
+        assert next(outcomes).status == 0
+        spool._minimum_free_bytes = 1 << 62
+        full = next(outcomes)
+        assert full.status == 0xA700
+        assert str(tmp_path) not in full.comment
+        assert list(outcomes) == []
+        assert not is_answered(peer)
+    assert len(_rows(database)) == 1
+    assert len(_files(spool.root)) == 1
 
 
 def test_refused_instance_leaves_neither_file_nor_row(

@@ -195,6 +195,7 @@ def test_message_that_is_slow_but_not_too_slow_is_heard(
 ) -> None:
     theirs, one = pair
     monkeypatch.setattr(module, "RATE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "SLOWEST_BYTES_A_SECOND", 1)
     body = PDV_HEADER.pack(20_002, 1, LAST) + bytes(20_000)
     content = HEADER.pack(DATA_TF, len(body)) + body
 
