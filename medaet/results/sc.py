@@ -86,6 +86,10 @@ def summary(pixels: Pixels, series: SourceSeries, algorithm: Algorithm, *, numbe
         dataset.ContentTime,
     )
     put_body_part(dataset, series.first)
+    if "BodyPartExamined" not in dataset:
+        dataset.Laterality = (
+            ""  # nobody can say whether the body part has two sides (PS3.3 §C.7.3.1)
+        )
     return dataset
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from medaet import Analysis, SeriesSelector
 from medaet.config.model import Config
-from medaet.dicom.header import read_header
+from medaet.network.spooling import SpoolSink
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue
 from medaet.queue.rows import Job
@@ -32,6 +32,7 @@ from medaet.testing.clock import FakeClock
 from medaet.testing.drawing import write_structures
 from medaet.testing.phantom import write_series
 from medaet.testing.rows import Receiver
+from medaet.testing.work import store
 from medaet_daemon.dispatch import Dispatch
 
 STUDY = "1.2.1"
@@ -229,19 +230,11 @@ class Ward:
     """Two CT series of one study and what is drawn on them, received as files."""
 
     def __init__(self, hall: Hall, instances: InstanceStore, folder: Path) -> None:
-        self._hall = hall
-        self._instances = instances
+        self._sink = SpoolSink(hall.spool, instances.database, FakeClock())
         self._folder = folder
 
     def receive(self, path: Path) -> int:
-        header = read_header(path)
-        recorded = self._instances.record(
-            header,
-            self._hall.spool.put(header, [path.read_bytes()]),
-            calling_ae_title="CT1",
-            called_ae_title="MEDAET",
-        )
-        return recorded.series_id
+        return store(path, self._sink).series_id
 
     def image(self, seed: int) -> tuple[Path, int]:
         def change(dataset: Dataset, _number: int) -> None:

@@ -1,7 +1,9 @@
 """Segmentations and RT Structure Sets read as regions of the series they refer to."""
 
 import json
+import os
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,9 @@ from medaet.dicom.contours import inside
 from medaet.dicom.drawing import references, with_regions
 from medaet.dicom.volume import Volume, read_volume
 from medaet.errors import GeometryError, InstanceError
-from medaet.plugin import folder
 from medaet.testing.drawing import write_segmentation, write_structures
 from medaet.testing.phantom import AXIAL, CORONAL, SAGITTAL, write_series
+from medaet.worker.shared import Lender, arrays, borrowed, described
 from tests.peers import environment_program
 
 SHAPE = (6, 12, 10)
@@ -246,11 +248,13 @@ def test_references_name_the_series_of_both_kinds(tmp_path: Path) -> None:
     assert references([images[0]]) == ()
 
 
-def test_regions_reach_the_child_with_their_volume(tmp_path: Path) -> None:
+def test_regions_are_lent_to_the_child_with_their_volume(tmp_path: Path) -> None:
     images = _series(tmp_path / "ct")
     volume = _read(images, write_segmentation(tmp_path / "seg.dcm", images, _masks()))
-    folder.save_volume(volume, tmp_path / "volume")
-    found = folder.load_volume(tmp_path / "volume")
+    with closing(Lender()) as lender:
+        lent = [os.dup(lender.descriptor(array)) for array in arrays(volume)]
+        found = borrowed(json.loads(json.dumps(described(volume))), iter(lent))
+    assert np.array_equal(found.voxels, volume.voxels)
     for one, two in zip(volume.regions, found.regions, strict=True):
         assert np.array_equal(one.mask, two.mask)
         assert (one.label, one.code, one.sop_instance_uid) == (
