@@ -130,6 +130,12 @@ def put_body_part(dataset: Dataset, header: Dataset) -> None:
         dataset.BodyPartExamined = header.BodyPartExamined
 
 
+def leave_side_open(dataset: Dataset) -> None:
+    """Say of a picture or map without a body part that nobody knows whether it has two sides (PS3.3 §C.7.3.1)."""
+    if "BodyPartExamined" not in dataset:
+        dataset.Laterality = ""
+
+
 def save(dataset: Dataset, path: Path) -> None:
     """Write the result as a PS3.10 file."""
     dataset.save_as(path, enforce_file_format=True)
