@@ -7,6 +7,7 @@
     │   ├── DatabaseUnavailableError the database cannot be reached
     │   ├── OutOfSpaceError          the file system that holds the spool is full
     │   ├── LeaseLostError           the lease ended and another worker may hold the job
+    │   ├── TrainingError            a training run ended before its time; it goes on from its checkpoint
     │   └── AnalysisError            one run of an analysis failed; it costs one attempt
     │       ├── ChildCrashedError    the worker child died
     │       ├── ChildTimeoutError    the analysis exceeded its time limit or stopped answering
@@ -57,6 +58,10 @@ class OutOfSpaceError(TransientError):
 
 class LeaseLostError(TransientError):
     """The lease ended, and another worker may hold the job."""
+
+
+class TrainingError(TransientError):
+    """A training run ended before its time; it goes on from its checkpoint."""
 
 
 class AnalysisError(TransientError):

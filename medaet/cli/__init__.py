@@ -36,6 +36,7 @@ COMMANDS = {
     "jobs": Entry("jobs", "app", "Analyses queued, running, done and dead."),
     "deliveries": Entry("deliveries", "app", "Results on their way to peers."),
     "run": Entry("run", "run", "One analysis on files; no database, no network."),
+    "train": Entry("train", "train", "A model from labelled scans: trained, validated, exported."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }

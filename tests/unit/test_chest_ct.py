@@ -6,8 +6,7 @@ import torch
 
 from medaet import Volume
 from medaet_plugins.chest_ct.inference import emphysema_percent, left_and_right
-from medaet_plugins.chest_ct.network import WINDOW, intensity, lung_network
-from medaet_plugins.chest_ct.train import augmented
+from medaet_plugins.chest_ct.network import intensity, lung_network
 
 SHAPE = (20, 40, 60)
 
@@ -77,14 +76,3 @@ def test_network_is_small_and_keeps_the_grid() -> None:
 
 def test_intensity_maps_air_and_tissue_to_the_ends() -> None:
     assert intensity(torch.tensor([-2000.0, -300.0, 3000.0])).tolist() == [-1, 0, 1]
-
-
-def test_augmented_keeps_image_and_label_together() -> None:
-    torch.manual_seed(0)
-    image = torch.full((1, 48, 120, 120), 0.0)
-    image[:, 10:40, 30:90, 30:90] = -900
-    mask = (image < -500).float()
-    moved, label = augmented(image, mask)
-    assert moved.shape == label.shape == (1, *WINDOW)
-    agreed = ((moved < -0.2) == label.bool()).float().mean()
-    assert agreed > 0.85  # noise blurs the border, and half the voxels agree by chance
