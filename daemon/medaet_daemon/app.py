@@ -21,6 +21,7 @@ from medaet.errors import ConfigError, SchemaError
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
+from medaet.queue.trainings import TrainingQueue
 from medaet.routes import check_routes
 from medaet.store import migrate
 from medaet.store.engine import Database
@@ -38,6 +39,7 @@ from medaet_daemon.inputs import Inputs
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
 from medaet_daemon.supervise import Role, Supervisor
+from medaet_daemon.train import Train
 
 log = structlog.get_logger()
 
@@ -52,7 +54,7 @@ def run(
 
     Args:
         config: The whole configuration.
-        role: "all", "receive", "pipeline" or "worker".
+        role: "all", "receive", "pipeline", "worker" or "training".
         device: The one device of a worker; None for all that the configuration names.
         pulse_fd: The supervisor's pipe; None for a process that has no supervisor.
         path: Where the configuration came from, handed on to the processes.
@@ -60,7 +62,7 @@ def run(
     Returns:
         The exit status.
     """
-    if pulse_fd is None and (role == "all" or (role == "worker" and device is None)):
+    if pulse_fd is None and (role in ("all", "training") or (role == "worker" and device is None)):
         return _supervise(config, role, path)
     if pulse_fd is not None:
         _die_with_parent(signal.SIGTERM if role == "receive" else signal.SIGKILL)
@@ -71,6 +73,8 @@ def run(
             receive.main_loop(config, ready=pulse.start)
         elif role == "pipeline":
             _run_stages(_pipeline(config), pulse)
+        elif role == "training":
+            _run_stages([_trainer(config)], pulse)
         else:
             _run_stages([_worker(config, device or "cpu")], pulse)
     return 0
@@ -104,7 +108,7 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
         log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
     check_routes(config, registry)
     _prepare(config)
-    devices = _devices(config)
+    devices = [] if role == "training" else _devices(config)
     common = ("--config", str(path)) if path else ()
     roles = [
         Role(f"worker {device}", ("--role", "worker", "--device", device, *common))
@@ -116,6 +120,8 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
             Role("pipeline", ("--role", "pipeline", *common)),
             *roles,
         ]
+    if role == "training" or (role == "all" and _training_devices(config)):
+        roles.append(Role("training", ("--role", "training", *common)))
     return Supervisor(roles).run()
 
 
@@ -159,6 +165,28 @@ def _worker(config: Config, device: str) -> stage.Stage:
     return Analyse(inputs, spool, jobs, config.worker, WorkerChild(device), clock)
 
 
+def _trainer(config: Config) -> stage.Stage:
+    database, _, _ = _tables(config)
+    devices = _training_devices(config)
+    if not devices:
+        raise ConfigError(
+            "worker.training_devices: no device is kept for training; name one, or one of inference as "
+            "training.borrowed_devices"
+        )
+    return Train(
+        TrainingQueue(database, SystemClock(), maximum_attempts=config.worker.maximum_attempts),
+        devices,
+        timedelta(seconds=config.worker.lease_seconds),
+        borrowed=not config.worker.training_devices,
+        processors=config.training.processors,
+    )
+
+
+def _training_devices(config: Config) -> tuple[str, ...]:
+    """Name the devices to train on: those kept for it, else those it may borrow."""
+    return config.worker.training_devices or config.training.borrowed_devices
+
+
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
     durable = config.listener.durability == "power-loss"
     database = Database(config.database_url, durable=durable)
@@ -191,8 +219,10 @@ def _run_stages(stages: Sequence[stage.Stage], pulse: Pulse) -> None:
 def _devices(config: Config) -> list[str]:
     """Name the devices to work on; asked in a process of its own, since only that one may load torch."""
     wanted = config.worker.devices
+    kept = config.worker.training_devices
     if wanted != "auto":
-        return [wanted] if isinstance(wanted, str) else list(wanted)
+        listed = [wanted] if isinstance(wanted, str) else list(wanted)
+        return [name for name in listed if name not in kept]
     script = "from medaet.compute.device import devices; print(*devices('auto'))"
     found = subprocess.run(
         [sys.executable, "-P", "-c", script],
@@ -206,7 +236,7 @@ def _devices(config: Config) -> list[str]:
             "worker.devices: torch cannot be used on this host; install medaet[torch] "
             f"({(found.stderr.strip().splitlines() or ['no message'])[-1]})"
         )
-    return [name for name in found.stdout.split() if name not in config.worker.training_devices]
+    return [name for name in found.stdout.split() if name not in kept]
 
 
 def _die_with_parent(number: signal.Signals) -> None:

@@ -37,6 +37,7 @@ COMMANDS = {
     "deliveries": Entry("deliveries", "app", "Results on their way to peers."),
     "run": Entry("run", "run", "One analysis on files; no database, no network."),
     "train": Entry("train", "train", "A model from labelled scans: trained, validated, exported."),
+    "trainings": Entry("trainings", "app", "Queued training runs."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }

@@ -11,20 +11,19 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from medaet.cli.output import (
-    WRONG_USAGE,
-    AsJson,
-    exit_codes,
-    print_json,
-)
-from medaet.config.training import load_training
+from medaet.cli.output import WRONG_USAGE, AsJson, ConfigFile, exit_codes, print_json
+from medaet.cli.tables import opened
+from medaet.clock import SystemClock
+from medaet.config.load import load
+from medaet.config.training import TrainingConfig, load_training
 from medaet.errors import ConfigError, TrainingError
+from medaet.queue.trainings import TrainingQueue
 
 MODULE = "medaet.compute.training"
 MODEL, REPORT, RESULTS = "model", "report/report.html", "report/validation.json"
 
 
-def train(
+def train(  # noqa: PLR0913 -- one argument for each option
     config: Annotated[
         Path, typer.Argument(metavar="CONFIG.toml", help="of the training", dir_okay=False)
     ],
@@ -41,6 +40,10 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="start anew; else an interrupted run goes on")
     ] = False,
+    enqueue: Annotated[
+        bool, typer.Option("--enqueue", help="leave it to the daemon's training devices")
+    ] = False,
+    settings: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Train, validate, report and export a model; an interrupted run goes on where it was.
@@ -49,6 +52,9 @@ def train(
     """
     with exit_codes():
         training = load_training(config)
+        if enqueue:
+            _enqueue(training, out, settings)
+            return
         run = out if out is not None else config.absolute().with_suffix(".run")
         command = [sys.executable, "-P", "-m", MODULE, str(config), "--out", str(run)]
         for one in device or ():
@@ -63,6 +69,24 @@ def train(
         typer.echo(f"{name}: Dice {mean:.3f}")
     typer.echo(f"{run / REPORT}\n{run / MODEL}")
     typer.echo(f"{training.name} {training.version}; not for diagnostic use")
+
+
+def _enqueue(training: TrainingConfig, out: Path | None, settings: Path | None) -> None:
+    """Put a run into the daemon's queue."""
+    configured = load(settings)
+    folder = (
+        out if out is not None else configured.training.path / f"{training.name}-{training.version}"
+    )
+    with opened(configured) as database:
+        number = TrainingQueue(database, SystemClock()).enqueue(
+            name=training.name,
+            version=training.version,
+            configuration=training.model_dump(mode="json"),
+            folder=str(folder.absolute()),
+        )
+    typer.echo(
+        f"training run {number} is queued; `medaet trainings show {number}` says how far it is"
+    )
 
 
 def _watched(command: list[str]) -> None:

@@ -3,6 +3,7 @@
 What is left out is planned from the data (`medaet.compute.training.plan`).
 """
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -201,17 +202,18 @@ class TrainingConfig(Section):
 
 
 def load_training(path: Path) -> TrainingConfig:
-    """Read a training configuration; relative data folders start at the folder of the file.
+    """Read a training configuration, TOML or JSON; relative data folders start at the folder of the file.
 
     Raises:
         ConfigError: with every mistake, one a line, each with its key path.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not {path.suffix.lstrip('.').upper()}: {error}") from error
     return parse_training(raw, path.absolute().parent, path.name)
 
 

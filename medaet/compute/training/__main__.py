@@ -4,12 +4,14 @@ Run as `python -P -m medaet.compute.training CONFIG --out DIR [--device D]... [-
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 import structlog
 
 from medaet import logs
+from medaet.compute.training.distributed import exit_with_parent
 from medaet.compute.training.prepare import fresh
 from medaet.compute.training.train import train
 from medaet.config.training import load_training
@@ -18,6 +20,7 @@ from medaet.errors import ConfigError, MedaetError
 log = structlog.get_logger()
 
 FAILED, WRONG_USAGE = 1, 2
+NICENESS = 15
 
 
 def main() -> int:
@@ -27,8 +30,15 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--device", action="append", default=[])
     parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--agent", type=int, help="end when this process does")
+    parser.add_argument("--processor", type=int, action="append", help="a CPU core to use")
     options = parser.parse_args()
     logs.set_up()
+    if options.agent is not None:
+        exit_with_parent(options.agent)
+        os.nice(NICENESS)  # the clinic's own work comes first
+    if options.processor:
+        os.sched_setaffinity(0, options.processor)
     try:
         config = load_training(options.config)
         if options.fresh:

@@ -8,11 +8,10 @@ Under half an hour on two idle cores; the same seed and number of threads give t
 
 import argparse
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-from medaet import logs
-from medaet.compute.training.train import train
-from medaet.config.training import load_training
 from medaet.demo.scans import write_scan
 
 CONFIG = Path(__file__).with_name("training.toml")
@@ -24,12 +23,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--judge", type=Path, required=True)
     options = parser.parse_args()
-    logs.set_up()
     scans = options.out / "scans"
     write_scan("chest-ct", scans / "learn")
     shutil.copytree(options.judge, scans / "judge", dirs_exist_ok=True)
     config = shutil.copyfile(CONFIG, options.out / CONFIG.name)
-    train(load_training(Path(config)), options.out / "run")
+    command = [sys.executable, "-P", "-m", "medaet", "train", str(config), "--out"]
+    subprocess.run([*command, str(options.out / "run")], check=True)
 
 
 if __name__ == "__main__":
