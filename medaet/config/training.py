@@ -1,6 +1,6 @@
 """The configuration of a training run: one page of TOML, of which only `name` and one `[[data]]` are obligatory.
 
-What is left out is planned from the data (`medaet.compute.training.plan`).
+What is left out is planned from the data (`medaet.compute.training.planning`).
 """
 
 import json
@@ -39,6 +39,8 @@ class Structure(Section):
         names: Segment labels or ROI names that mean it, beside `name`; compared without case.
         code: What it is.
         modifier: Its side, for instance.
+        parts: How many connected parts of it are kept, the largest; 0 for all, None for one where every training scan
+            shows one.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -46,6 +48,7 @@ class Structure(Section):
     names: tuple[str, ...] = ()
     code: Coded | None = None
     modifier: Coded | None = None
+    parts: Annotated[int, Field(ge=0, le=255)] | None = None
 
 
 class Teacher(Section):

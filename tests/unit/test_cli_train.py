@@ -3,10 +3,15 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from medaet.cli import application
+from medaet.compute.runtime import Runtime
+from medaet.compute.trained.model import TrainedModel
+from medaet.errors import PluginError
+from medaet.plugin.folder import load_volume
 from medaet.store import migrate
 from tests.labelled import toml, write_pairs
 
@@ -70,11 +75,25 @@ def test_train_leaves_a_report_and_a_model_folder(tmp_path: Path) -> None:
     assert 0 <= shown["results"][0]["scores"]["Label 1"]["dice"] <= 1
     for name in ("model.safetensors", "model.pt", "model.ts", "model.pt2", "model.onnx"):
         assert (model / "models" / name).stat().st_size > 0
+    trained = TrainedModel.read(
+        model / "training.json", model / "models" / "model.safetensors", "cpu"
+    )
+    reference = model / "reference" / "case-1"
+    again = trained.segment(load_volume(reference), Runtime("cpu"))
+    assert np.array_equal(again, np.load(reference / "labels.npy"))
     assert "Not for diagnostic use" in (model / "docs" / "README.md").read_text()
     assert "Measured on 1 patient(s)" in Path(shown["report"]).read_text()
     run = Path(shown["report"]).parents[1]
     assert list((run / "tensorboard").glob("events.*"))
     assert json.loads((run / "status.json").read_text())["phase"] == "done"
+
+
+def test_a_model_whose_weights_were_changed_is_refused(tmp_path: Path) -> None:
+    manifest, weights = tmp_path / "training.json", tmp_path / "model.safetensors"
+    manifest.write_text('{"plan": {"strides": []}, "weights_sha256": "ab"}')
+    weights.write_bytes(b"other")
+    with pytest.raises(PluginError, match=r"import (it|the model) again"):
+        TrainedModel.read(manifest, weights, "cpu")
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from medaet.compute.trained.plan import Plan, SpacingMm, Three
 from medaet.compute.training.patches import Batch
-from medaet.compute.training.plan import Plan, SpacingMm, Three
 from medaet.compute.training.synthesis import synthetic
 from medaet.config.training import AugmentSection
 

@@ -16,9 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from medaet.compute.resample import resample, shape_for
+from medaet.compute.trained.intensity import Intensity
+from medaet.compute.trained.plan import Plan, SpacingMm, Three
 from medaet.compute.training.case import DIGITS, Labelled
-from medaet.compute.training.intensity import Intensity
-from medaet.compute.training.plan import Plan, SpacingMm, Three
 from medaet.compute.training.tissue import parted
 
 MOST_PLACES = 8192

@@ -24,14 +24,13 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
-from medaet.compute.training.plan import Plan
+from medaet.compute.trained.model import MANIFEST, WEIGHTS
+from medaet.compute.trained.plan import Plan
 from medaet.compute.training.prepare import Prepared
 from medaet.config.training import TrainingConfig
 from medaet.dicom.volume import Volume
 from medaet.plugin.folder import save_volume
 
-MANIFEST = "training.json"
-WEIGHTS = "models/model.safetensors"
 CARD = "docs/README.md"
 REFERENCE = "reference"
 FORMAT = 1
@@ -56,6 +55,7 @@ def export(folder: Path, run: Prepared, network: nn.Module, references: Shown) -
         (folder / name).mkdir(parents=True)
     weights = {name: one.detach().cpu().contiguous() for name, one in network.state_dict().items()}
     save_file(weights, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors lets only the owner read
     torch.save(weights, folder / "models" / "model.pt")
     compiled(folder / "models", network, run.plan)
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()

@@ -1,12 +1,13 @@
 """What the training scans are like: sizes, spacings, intensities; all that planning looks at."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medaet.compute.trained.components import count
 from medaet.compute.training.case import Labelled
 
 SAMPLES = 20_000
@@ -20,6 +21,7 @@ class Fingerprint:
         shape: Voxels along (slice, row, column).
         spacing_mm: Along the same axes.
         voxels: Count of each structure, background first.
+        parts: Connected parts of each structure, without background; 0 where the scan lacks it.
         values: Up to 20,000 voxel values inside the structures, for percentiles.
         digest: SHA-256 of the voxels.
         labelled_by: "people", or the analysis that made the labels.
@@ -28,6 +30,7 @@ class Fingerprint:
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     voxels: tuple[int, ...]
+    parts: tuple[int, ...]
     values: NDArray[np.float32]
     digest: str
     labelled_by: str
@@ -50,6 +53,7 @@ def fingerprint(one: Labelled, structures: int, *, seed: int) -> Fingerprint:
         shape=(shape[0], shape[1], shape[2]),
         spacing_mm=one.volume.spacing_mm,
         voxels=tuple(int(n) for n in np.bincount(one.labels.ravel(), minlength=structures + 1)),
+        parts=tuple(count(one.labels == number) for number in range(1, structures + 1)),
         values=np.asarray(voxels.reshape(-1)[inside], dtype=np.float32),
         digest=hashlib.sha256(voxels.tobytes()).hexdigest(),
         labelled_by=one.labelled_by,
@@ -76,8 +80,3 @@ def foreground_range(prints: Sequence[Fingerprint]) -> tuple[float, float]:
     )
     low, high = np.percentile(values, (0.5, 99.5))
     return float(low), float(high)
-
-
-def absent(prints: Mapping[str, Fingerprint], number: int) -> bool:
-    """Whether no case shows the structure of this number."""
-    return not any(one.voxels[number] for one in prints.values())

@@ -15,14 +15,14 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from medaet.compute.trained.network import build
+from medaet.compute.trained.plan import Plan
 from medaet.compute.training import checkpoint
 from medaet.compute.training.augment import Augment
 from medaet.compute.training.cache import Cached
 from medaet.compute.training.checkpoint import BEST, CHECKPOINT, Epoch, Progress
-from medaet.compute.training.network import build
 from medaet.compute.training.patches import Batch, Patches
 from medaet.compute.training.place import Place
-from medaet.compute.training.plan import Plan
 from medaet.compute.training.scores import dice
 from medaet.config.training import LoopSection, TrainingConfig
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from medaet.compute.trained.plan import Plan, Three
 from medaet.compute.training.cache import Cached
-from medaet.compute.training.plan import Plan, Three
 from medaet.config.training import TrainingConfig
 
 JITTER = 0.3

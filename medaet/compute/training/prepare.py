@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from medaet.compute.runtime import Runtime
+from medaet.compute.trained.plan import Plan
 from medaet.compute.training import cache
 from medaet.compute.training.cache import Cached
 from medaet.compute.training.case import Case
 from medaet.compute.training.cases import Source, find
 from medaet.compute.training.fingerprint import Fingerprint, fingerprint
 from medaet.compute.training.loop import Cases
-from medaet.compute.training.plan import Plan, budget, plan
+from medaet.compute.training.planning import budget, plan
 from medaet.compute.training.read import Reader, file_values
 from medaet.compute.training.split import check_contents, split
 from medaet.config.training import SplitName, Structure, TrainingConfig

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medaet.compute.runtime import Runtime
-from medaet.compute.training.axes import Turn
+from medaet.compute.trained.axes import Turn
 from medaet.compute.training.case import DIGITS, Case, Labelled
 from medaet.compute.training.dicom_labels import read_masks
 from medaet.compute.training.image_files import read_image_file

@@ -11,7 +11,7 @@ from monai.metrics.meandice import compute_dice
 from monai.metrics.surface_dice import compute_surface_dice
 from numpy.typing import NDArray
 
-from medaet.compute.training.plan import SpacingMm
+from medaet.compute.trained.plan import SpacingMm
 
 Mask = NDArray[np.bool_]
 

@@ -13,13 +13,13 @@ from PIL import Image
 from torch import nn
 
 from medaet.compute.runtime import Runtime
+from medaet.compute.trained.network import build
 from medaet.compute.training import card, checkpoint, export, picture, report, validate
 from medaet.compute.training.case import Labelled
 from medaet.compute.training.checkpoint import BEST, CHECKPOINT
 from medaet.compute.training.deterministic import deterministic
 from medaet.compute.training.distributed import others
 from medaet.compute.training.loop import Loop
-from medaet.compute.training.network import build
 from medaet.compute.training.place import Place
 from medaet.compute.training.prepare import TAUGHT, Prepared, prepare
 from medaet.compute.training.read import Reader

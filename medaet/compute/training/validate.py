@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from medaet.compute.runtime import Runtime
+from medaet.compute.trained.model import segment
 from medaet.compute.training.case import Labelled
-from medaet.compute.training.intensity import Intensity
-from medaet.compute.training.plan import Plan
 from medaet.compute.training.prepare import Prepared
 from medaet.compute.training.read import Reader
 from medaet.compute.training.scores import Score, score
 from medaet.config.training import SplitName
-from medaet.dicom.volume import Volume
 
 RESULTS = "validation.json"
 TOLERANCE_MM = 3.0
@@ -64,18 +62,6 @@ def judged_split(run: Prepared) -> SplitName:
     """Name the split whose patients judge: test patients, else those that stopped it, else those it learned from."""
     order: tuple[SplitName, ...] = ("test", "validation", "train")
     return next(one for one in order if any(known.split == one for known in run.known))
-
-
-def segment(network: nn.Module, volume: Volume, plan: Plan, runtime: Runtime) -> NDArray[np.uint8]:
-    """Segment a volume whose axes run as the plan's, on its own grid: the n-th structure is n."""
-    return runtime.segment(
-        network,
-        volume,
-        spacing_mm=plan.spacing_mm,
-        window=plan.patch,
-        overlap=plan.overlap,
-        intensity=Intensity(plan.intensity),
-    )
 
 
 def judge(

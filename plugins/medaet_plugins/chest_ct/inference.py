@@ -45,12 +45,12 @@ def emphysema_percent(mask: NDArray[np.bool_], volume: Volume) -> float | None:
     )
 
 
-def cleaned(labels: NDArray[np.uint8], volume: Volume) -> NDArray[np.bool_]:
+def cleaned(mask: NDArray[np.bool_], volume: Volume) -> NDArray[np.bool_]:
     """Keep what can be a lung, and fill what it encloses."""
     return np.asarray(
         ndimage.binary_fill_holes(
             np.logical_or.reduce(
-                [np.zeros(labels.shape, dtype=np.bool_), *_two_largest(labels > 0, volume.voxel_ml)]
+                [np.zeros(mask.shape, dtype=np.bool_), *_two_largest(mask, volume.voxel_ml)]
             )
         ),
         dtype=np.bool_,

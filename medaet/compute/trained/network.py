@@ -8,7 +8,7 @@ from monai.networks.nets.segresnet import SegResNet
 from monai.networks.nets.unet import UNet
 from torch import nn
 
-from medaet.compute.training.plan import Plan
+from medaet.compute.trained.plan import Plan
 
 KERNEL = 3
 

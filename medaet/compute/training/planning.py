@@ -7,15 +7,13 @@ Source:
     F. Isensee et al., Nature Methods 18 (2021) 203.
 """
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 
-from medaet.compute.training.axes import ORIENTATION
+from medaet.compute.trained.plan import Plan, SpacingMm, Three
 from medaet.compute.training.fingerprint import (
     Fingerprint,
     foreground_range,
@@ -24,11 +22,7 @@ from medaet.compute.training.fingerprint import (
 )
 from medaet.config.training import TrainingConfig
 
-Three = tuple[int, int, int]
-SpacingMm = tuple[float, float, float]
-
 SMALLEST_SIDE = 8
-OVERLAP = 0.5
 SOFT_TISSUE_HU = 400.0
 
 
@@ -54,53 +48,6 @@ CPU = Budget(700_000, 300_000, (8, 16, 32, 64), 2, 25)
 SMALL_GPU = Budget(60_000_000, 96**3, (32, 64, 128, 256, 320), 2, 250)
 LARGE_GPU = Budget(120_000_000, 128**3, (32, 64, 128, 256, 320, 320), 2, 250)
 LARGE_GPU_BYTES = 20 * 2**30
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that decides what a network is and what it is shown.
-
-    Attributes:
-        spacing_mm: Along (slice, row, column), slices to the head, rows to the back, columns to the left.
-        patch: Voxels along the same axes.
-        batch: Patches in a step, over all devices.
-        network: "unet", "dynunet" or "segresnet", all MONAI's.
-        strides: Pooling from one level to the next.
-        intensity: Lowest and highest voxel value, mapped to -1 and 1; None for z-scores of the scan.
-        mirror: Axes that training flips.
-    """
-
-    modality: str
-    structures: tuple[str, ...]
-    spacing_mm: SpacingMm
-    patch: Three
-    batch: int
-    steps_per_epoch: int
-    network: str
-    channels: tuple[int, ...]
-    strides: tuple[Three, ...]
-    norm: str
-    intensity: tuple[float, float] | None
-    mirror: tuple[int, ...]
-    overlap: float = OVERLAP
-    orientation: str = ORIENTATION
-
-    @property
-    def classes(self) -> int:
-        """Number of the network's output channels, background included."""
-        return len(self.structures) + 1
-
-    def write(self, path: Path) -> None:
-        """Write the plan as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> "Plan":
-        """Read a plan back."""
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        tuples = {key: tuple(value) for key, value in raw.items() if isinstance(value, list)}
-        tuples["strides"] = tuple(tuple(one) for one in raw["strides"])
-        return cls(**{**raw, **tuples})
 
 
 def budget(device: str) -> Budget:
@@ -148,6 +95,10 @@ def plan(
         norm=wanted.norm or ("instance" if intensity == "z-score" else "batch"),
         intensity=None if isinstance(intensity, str) else intensity,
         mirror=mirror if mirror is not None else (() if sides else (2,)),
+        parts=tuple(
+            one.parts if one.parts is not None else _parts([each.parts[number] for each in prints])
+            for number, one in enumerate(config.structures)
+        ),
     )
 
 
@@ -168,6 +119,11 @@ def strides(spacing: SpacingMm, patch: Three, levels: int) -> tuple[Three, ...]:
         lengths = [length * step for length, step in zip(lengths, stride, strict=True)]
         found.append((stride[0], stride[1], stride[2]))
     return tuple(found)
+
+
+def _parts(seen: Sequence[int]) -> int:
+    """Keep one part of a structure that has one wherever it is shown, else all."""
+    return 1 if set(seen) <= {0, 1} and 1 in seen else 0
 
 
 def _spacing(median: SpacingMm, extent: SpacingMm, most: int) -> SpacingMm:
