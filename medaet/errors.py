@@ -8,6 +8,7 @@
     │   ├── OutOfSpaceError          the file system that holds the spool is full
     │   ├── LeaseLostError           the lease ended and another worker may hold the job
     │   ├── WithdrawnError           the worker stopped before the work was begun
+    │   ├── TrainingError            a training run ended before its time; it goes on from its checkpoint
     │   └── AnalysisError            one run of an analysis failed; it costs one attempt
     │       ├── ChildCrashedError    the worker child died
     │       ├── ChildTimeoutError    the analysis exceeded its time limit or stopped answering
@@ -65,6 +66,10 @@ class LeaseLostError(TransientError):
 
 class WithdrawnError(TransientError):
     """The worker stopped before the work was begun."""
+
+
+class TrainingError(TransientError):
+    """A training run ended before its time; it goes on from its checkpoint."""
 
 
 class AnalysisError(TransientError):

@@ -22,6 +22,7 @@ from medaet.errors import ConfigError, SchemaError
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
+from medaet.queue.trainings import TrainingQueue
 from medaet.routes import check_routes
 from medaet.store import migrate
 from medaet.store.engine import Database
@@ -41,6 +42,7 @@ from medaet_daemon.lane import lanes
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
 from medaet_daemon.supervise import Role, Supervisor
+from medaet_daemon.train import Train
 
 log = structlog.get_logger()
 
@@ -55,7 +57,7 @@ def run(
 
     Args:
         config: The whole configuration.
-        role: "all", "receive", "pipeline" or "worker".
+        role: "all", "receive", "pipeline", "worker" or "training".
         device: The one device of a worker; None for all that the configuration names.
         pulse_fd: The supervisor's pipe; None for a process that has no supervisor.
         path: Where the configuration came from, handed on to the processes.
@@ -63,7 +65,7 @@ def run(
     Returns:
         The exit status.
     """
-    if pulse_fd is None and (role == "all" or (role == "worker" and device is None)):
+    if pulse_fd is None and (role in ("all", "training") or (role == "worker" and device is None)):
         return _supervise(config, role, path)
     if pulse_fd is not None:
         _die_with_parent(signal.SIGTERM if role == "receive" else signal.SIGKILL)
@@ -74,6 +76,8 @@ def run(
             receive.main_loop(config, pulse.start, lambda: load(path))
         elif role == "pipeline":
             _run_stages(_pipeline(config), pulse)
+        elif role == "training":
+            _run_stages([_trainer(config)], pulse)
         else:
             _run_stages(_worker(config, device or "cpu"), pulse)
     return 0
@@ -107,7 +111,7 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
         log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
     check_routes(config, registry)
     _prepare(config)
-    devices = _devices(config)
+    devices = [] if role == "training" else _devices(config)
     common = ("--config", str(path)) if path else ()
     roles = [
         Role(f"worker {device}", ("--role", "worker", "--device", device, *common))
@@ -119,6 +123,8 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
             Role("pipeline", ("--role", "pipeline", *common)),
             *roles,
         ]
+    if role == "training" or (role == "all" and _training_devices(config)):
+        roles.append(Role("training", ("--role", "training", *common)))
     return Supervisor(roles).run()
 
 
@@ -169,6 +175,28 @@ def _worker(config: Config, device: str) -> list[stage.Stage]:
         inputs = Inputs(InstanceStore(database, clock), spool, registry)
         stages.append(Analyse(inputs, spool, jobs, config.worker, lane, clock))
     return stages
+
+
+def _trainer(config: Config) -> stage.Stage:
+    database, _, _ = _tables(config)
+    devices = _training_devices(config)
+    if not devices:
+        raise ConfigError(
+            "worker.training_devices: no device is kept for training; name one, or one of inference as "
+            "training.borrowed_devices"
+        )
+    return Train(
+        TrainingQueue(database, SystemClock(), maximum_attempts=config.worker.maximum_attempts),
+        devices,
+        timedelta(seconds=config.worker.lease_seconds),
+        borrowed=not config.worker.training_devices,
+        processors=config.training.processors,
+    )
+
+
+def _training_devices(config: Config) -> tuple[str, ...]:
+    """Name the devices to train on: those kept for it, else those it may borrow."""
+    return config.worker.training_devices or config.training.borrowed_devices
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:

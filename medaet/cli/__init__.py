@@ -38,6 +38,8 @@ COMMANDS = {
     "run": Entry("run", "run", "One analysis on files; no database, no network."),
     "codes": Entry("codes", "codes", "Search the structures that have codes."),
     "bench": Entry("bench", "app", "What this machine does, beside peers."),
+    "train": Entry("train", "train", "A model from labelled scans: trained, validated, exported."),
+    "trainings": Entry("trainings", "app", "Queued training runs."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }

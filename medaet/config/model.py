@@ -131,6 +131,14 @@ class WorkerSection(Section):
     cache_path: Path | None = None
 
 
+class TrainingSection(Section):
+    """Where queued training runs live, and what they may use beside `worker.training_devices`."""
+
+    path: Path = Path("medaet-data/training")
+    borrowed_devices: tuple[str, ...] = ()
+    processors: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+
 class Web(Section):
     """The dashboard."""
 
@@ -187,6 +195,7 @@ class Config(Section):
     spool: Spool = Spool()
     series: SeriesSection = SeriesSection()
     worker: WorkerSection = WorkerSection()
+    training: TrainingSection = TrainingSection()
     web: Web = Web()
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
@@ -199,6 +208,13 @@ class Config(Section):
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"peers: the name {doubled[0]!r} is used twice; rename one of them")
+        wanted, kept = self.worker.devices, self.worker.training_devices
+        listed = (wanted,) if isinstance(wanted, str) else wanted
+        if wanted != "auto" and kept and not set(listed) - set(kept):
+            raise ValueError(
+                "worker.training_devices: every device is kept for training and none is left for inference; "
+                "name one there as training.borrowed_devices instead"
+            )
         known = {*names, "sender"}
         for number, route in enumerate(self.routes):
             for name in route.send_to:
