@@ -99,7 +99,7 @@ class Pulse:
 
 def _supervise(config: Config, role: str, path: Path | None) -> int:
     """Check what can be checked before anything starts, then run every role."""
-    registry = discover()
+    registry = discover(models=config.models_path)
     for refused in registry.refused:
         log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
     check_routes(config, registry)
@@ -139,7 +139,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     clock = SystemClock()
     database, spool, jobs = _tables(config)
     deliveries = DeliveryQueue(database, clock)
-    registry = discover()
+    registry = discover(models=config.models_path)
     studies = StudyStore(database, clock)
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
@@ -155,8 +155,10 @@ def _pipeline(config: Config) -> list[stage.Stage]:
 def _worker(config: Config, device: str) -> stage.Stage:
     database, spool, jobs = _tables(config)
     clock = SystemClock()
-    inputs = Inputs(InstanceStore(database, clock), spool, discover())
-    return Analyse(inputs, spool, jobs, config.worker, WorkerChild(device), clock)
+    models = config.models_path
+    inputs = Inputs(InstanceStore(database, clock), spool, discover(models=models))
+    child = WorkerChild(device, models=models)
+    return Analyse(inputs, spool, jobs, config.worker, child, clock)
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:

@@ -53,6 +53,7 @@ class Inputs:
         self._decoders.close()
 
     def _choice(self, job: Job, role: str) -> Choice:
+        self._registry.refresh()
         analysis = self._registry.analyses.get(job.analysis)
         selector = analysis.inputs.get(role) if analysis else None
         return selector.choice if selector else WHATEVER

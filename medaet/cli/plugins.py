@@ -15,9 +15,10 @@ app = typer.Typer(name="plugins", help="The installed analyses.", no_args_is_hel
 
 
 @app.command(name="list")
-def list_plugins(*, as_json: AsJson = False) -> None:
+def list_plugins(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the installed analyses and the refused plugins. Exit 0."""
-    registry = discover()
+    with exit_codes():
+        registry = discover(models=load(config).models_path)
     if as_json:
         analyses = [_plain(one) for one in registry.analyses.values()]
         print_json({"analyses": analyses, "refused": registry.refused})
@@ -36,11 +37,14 @@ def list_plugins(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def info(
-    name: Annotated[str, typer.Argument(help="the analysis")], *, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="the analysis")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show an analysis' manifest and settings. Exit 0, or 1 when it is not installed."""
     with exit_codes():
-        plain = _plain(_known(discover(), name))
+        plain = _plain(_known(discover(models=load(config).models_path), name))
     if as_json:
         print_json(plain)
         return
@@ -61,8 +65,9 @@ def check(
 ) -> None:
     """Check manifests, weights and the settings of medaet.toml. Exit 0 when all is well, 1 when not, 2."""
     with exit_codes():
-        plugins = load(config).plugins
-        registry = discover()
+        configured = load(config)
+        plugins = configured.plugins
+        registry = discover(models=configured.models_path)
         if name is not None and name not in {one.name for one in registry.refused}:
             _known(registry, name)
     wrong = 0

@@ -84,6 +84,12 @@ class WorkerSection(Section):
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
 
 
+class ModelsSection(Section):
+    """Where imported models are kept; None for the folder `models` beside the spool."""
+
+    path: Path | None = None
+
+
 class Web(Section):
     """The dashboard."""
 
@@ -138,6 +144,7 @@ class Config(Section):
     spool: Spool = Spool()
     series: SeriesSection = SeriesSection()
     worker: WorkerSection = WorkerSection()
+    models: ModelsSection = ModelsSection()
     web: Web = Web()
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
@@ -171,6 +178,11 @@ class Config(Section):
         return prefix + str(
             path if path.is_absolute() else self.spool.path.absolute().parent / path
         )
+
+    @property
+    def models_path(self) -> Path:
+        """The folder of imported models."""
+        return self.models.path or self.spool.path.absolute().parent / "models"
 
     def peer(self, name: str) -> Peer | None:
         """Find a peer by its name."""

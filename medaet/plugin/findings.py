@@ -24,19 +24,19 @@ from medaet.dicom.codes import (
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.features import FeatureRequest, FeatureSettings
+from medaet.plugin.label_map import Region
 
 MAXIMUM_LABEL_LENGTH = 64
 """Segment Label (0062,0005) has value representation LO."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Segment:
     """One labelled region on the grid of an input series.
 
-    Attributes:
+    Args:
         label: What a person reads; unique within the findings, at most 64 characters.
-        mask: Boolean array (slice, row, column) of the shape of the input volume; a tensor or an array of numbers
-            is taken as "not zero".
+        mask: (slice, row, column) of the shape of the input volume: a boolean array; a tensor or an array of numbers,
+            taken as "not zero"; or a `Region` of a label map, of which the mask is made when it is asked for.
         code: What it is (Segmented Property Type).
         category: What sort of thing it is (Segmented Property Category, PS3.16 CID 7150).
         modifier: A refinement of `code`, such as its laterality (PS3.16 CID 244).
@@ -45,19 +45,21 @@ class Segment:
         colour: Recommended display colour, 0 to 255 each of red, green, blue; None for the one of `code`.
     """
 
-    label: str
-    mask: NDArray[np.bool_]
-    code: Code
-    category: Code = ANATOMICAL_STRUCTURE
-    modifier: Code | None = None
-    anatomic_region: Code | None = None
-    role: str | None = None
-    colour: tuple[int, int, int] | None = None
+    __slots__ = (
+        "anatomic_region",
+        "category",
+        "code",
+        "colour",
+        "label",
+        "modifier",
+        "region",
+        "role",
+    )
 
     def __init__(  # noqa: PLR0913 -- one argument for each attribute; a mask of any kind is accepted and converted
         self,
         label: str,
-        mask: ArrayLike,
+        mask: "ArrayLike | Region",
         code: Code,
         *,
         category: Code = ANATOMICAL_STRUCTURE,
@@ -68,24 +70,54 @@ class Segment:
     ) -> None:
         if not 0 < len(label.strip()) <= MAXIMUM_LABEL_LENGTH:
             raise FindingsError(f"a segment label takes 1 to 64 characters, got {label!r}")
-        array = np.asarray(mask)
-        if array.ndim != 3:
-            raise FindingsError(f"segment {label!r}: a mask has 3 axes, got {array.ndim}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise FindingsError(f"segment {label!r}: the mask holds values that are not finite")
         if colour is not None and not all(0 <= part <= 255 for part in colour):
             raise FindingsError(f"segment {label!r}: a colour has parts from 0 to 255")
-        for name, value in (
-            ("label", label.strip()),
-            ("mask", array if array.dtype == np.bool_ else array != 0),
-            ("code", code),
-            ("category", category),
-            ("modifier", modifier),
-            ("anatomic_region", anatomic_region),
-            ("role", role),
-            ("colour", colour),
-        ):
-            object.__setattr__(self, name, value)
+        self.label = label.strip()
+        self.region = mask if isinstance(mask, Region) else _boolean(label, np.asarray(mask))
+        self.code = code
+        self.category = category
+        self.modifier = modifier
+        self.anatomic_region = anatomic_region
+        self.role = role
+        self.colour = colour
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Boolean array (slice, row, column)."""
+        return self.region.mask() if isinstance(self.region, Region) else self.region
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the mask."""
+        return self.region.shape
+
+    @property
+    def voxel_count(self) -> int:
+        """Number of voxels of the mask."""
+        if isinstance(self.region, Region):
+            return self.region.count
+        return int(np.count_nonzero(self.region))
+
+    def on(self, role: str) -> "Segment":
+        """Return the same segment on the grid of an input."""
+        return Segment(
+            self.label,
+            self.region,
+            self.code,
+            category=self.category,
+            modifier=self.modifier,
+            anatomic_region=self.anatomic_region,
+            role=role,
+            colour=self.colour,
+        )
+
+
+def _boolean(label: str, array: NDArray[np.generic]) -> NDArray[np.bool_]:
+    if array.ndim != 3:
+        raise FindingsError(f"segment {label!r}: a mask has 3 axes, got {array.ndim}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise FindingsError(f"segment {label!r}: the mask holds values that are not finite")
+    return np.asarray(array if array.dtype == np.bool_ else array != 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,20 +257,11 @@ def _with_role(segment: Segment, inputs: dict[str, Volume]) -> Segment:
     if role not in inputs:
         raise FindingsError(f"segment {segment.label!r} names input {role!r}, which there is not")
     expected = inputs[role].voxels.shape
-    if segment.mask.shape != expected:
+    if segment.shape != expected:
         raise FindingsError(
-            f"segment {segment.label!r}: the mask has shape {segment.mask.shape}, its series {expected}"
+            f"segment {segment.label!r}: the mask has shape {segment.shape}, its series {expected}"
         )
-    return Segment(
-        segment.label,
-        segment.mask,
-        segment.code,
-        category=segment.category,
-        modifier=segment.modifier,
-        anatomic_region=segment.anatomic_region,
-        role=role,
-        colour=segment.colour,
-    )
+    return segment.on(role)
 
 
 def _computed(item: Measurement, segment: Segment, inputs: dict[str, Volume]) -> Measurement | None:
@@ -250,7 +273,7 @@ def _computed(item: Measurement, segment: Segment, inputs: dict[str, Volume]) ->
     if item.absent:
         return item
     volume = inputs[str(segment.role)]
-    voxels = int(np.count_nonzero(segment.mask))
+    voxels = segment.voxel_count
     if item.name == VOLUME:
         return replace(item, value=voxels * volume.voxel_ml)
     if not voxels:

@@ -14,6 +14,7 @@ from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.label_map import LabelMap, Region
 
 FINDINGS = "findings.json"
 MAXIMUM_JSON_BYTES = 16 * 1024 * 1024
@@ -21,15 +22,25 @@ MAXIMUM_SEGMENTS = 1000
 
 
 def save(findings: Findings, folder: Path) -> None:
-    """Write findings into a folder: findings.json, and one bit-packed mask for each segment."""
+    """Write findings into a folder: findings.json, each label map once, and a bit-packed mask for other segments."""
     folder.mkdir(parents=True, exist_ok=True)
+    maps: list[LabelMap] = []
     segments = []
     for number, segment in enumerate(findings.segments):
-        np.save(folder / _mask_name(number), np.packbits(segment.mask), allow_pickle=False)
+        where: dict[str, object] = {}
+        if isinstance(segment.region, Region):
+            labels = segment.region.labels
+            if labels not in maps:
+                maps.append(labels)
+                np.save(folder / _map_name(len(maps) - 1), labels.array, allow_pickle=False)
+            where = {"map": maps.index(labels), "values": segment.region.values}
+        else:
+            np.save(folder / _mask_name(number), np.packbits(segment.region), allow_pickle=False)
         segments.append(
             {
+                **where,
                 "label": segment.label,
-                "shape": list(segment.mask.shape),
+                "shape": list(segment.shape),
                 "code": asdict(segment.code),
                 "category": asdict(segment.category),
                 "modifier": _coded(segment.modifier),
@@ -57,8 +68,11 @@ def load(folder: Path) -> Findings:
         listed = content["segments"]
         if len(listed) > MAXIMUM_SEGMENTS:
             raise FindingsError(f"{len(listed)} segments are more than {MAXIMUM_SEGMENTS}")
+        maps: dict[int, LabelMap] = {}
         return Findings(
-            segments=tuple(_segment(one, folder, number) for number, one in enumerate(listed)),
+            segments=tuple(
+                _segment(one, folder, number, maps) for number, one in enumerate(listed)
+            ),
             measurements=tuple(_measurement(one) for one in content["measurements"]),
             remarks=tuple(str(one) for one in content["remarks"]),
         )
@@ -90,19 +104,14 @@ def load_volume(folder: Path) -> Volume:
     )
 
 
-def _segment(one: Mapping[str, Any], folder: Path, number: int) -> Segment:
+def _segment(
+    one: Mapping[str, Any], folder: Path, number: int, maps: dict[int, LabelMap]
+) -> Segment:
     shape = tuple(int(length) for length in one["shape"])
-    count = int(np.prod(shape, dtype=np.int64))
-    path = folder / _mask_name(number)
-    if path.is_symlink() or path.stat().st_size > (count + 7) // 8 + 4096:
-        raise FindingsError(f"segment {number + 1}: its mask file is not the size of its shape")
-    packed = np.load(path, allow_pickle=False)
-    if len(shape) != 3 or packed.dtype != np.uint8 or packed.size != (count + 7) // 8:
-        raise FindingsError(f"segment {number + 1}: its mask does not have the shape {shape}")
-    mask = np.unpackbits(packed, count=count).reshape(shape).astype(np.bool_)
+    region = _region(one, folder, shape, maps) if "map" in one else _unpacked(folder, number, shape)
     return Segment(
         str(one["label"]),
-        mask,
+        region,
         Code(**one["code"]),
         category=Code(**one["category"]),
         modifier=_code(one["modifier"]),
@@ -110,6 +119,32 @@ def _segment(one: Mapping[str, Any], folder: Path, number: int) -> Segment:
         role=one["role"],
         colour=tuple(one["colour"]) if one["colour"] else None,
     )
+
+
+def _unpacked(folder: Path, number: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    count = int(np.prod(shape, dtype=np.int64))
+    path = folder / _mask_name(number)
+    if path.is_symlink() or path.stat().st_size > (count + 7) // 8 + 4096:
+        raise FindingsError(f"segment {number + 1}: its mask file is not the size of its shape")
+    packed = np.load(path, allow_pickle=False)
+    if len(shape) != 3 or packed.dtype != np.uint8 or packed.size != (count + 7) // 8:
+        raise FindingsError(f"segment {number + 1}: its mask does not have the shape {shape}")
+    return np.unpackbits(packed, count=count).reshape(shape).astype(np.bool_)
+
+
+def _region(
+    one: Mapping[str, Any], folder: Path, shape: tuple[int, ...], maps: dict[int, LabelMap]
+) -> Region:
+    number = int(one["map"])
+    if number not in maps:
+        path = folder / _map_name(number)
+        if path.is_symlink():
+            raise FindingsError(f"{path.name} is a link")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if array.shape != shape:
+            raise FindingsError(f"{path.name} does not have the shape {shape}")
+        maps[number] = LabelMap(array)
+    return maps[number].region(*one["values"])
 
 
 def _measurement(one: Mapping[str, Any]) -> Measurement:
@@ -132,6 +167,10 @@ def _bytes(path: Path) -> bytes:
     if len(content) > MAXIMUM_JSON_BYTES:
         raise FindingsError(f"{path.name} is longer than {MAXIMUM_JSON_BYTES} bytes")
     return content
+
+
+def _map_name(number: int) -> str:
+    return f"labels-{number + 1}.npy"
 
 
 def _mask_name(number: int) -> str:

@@ -63,7 +63,7 @@ def _group(
         "algorithm_id": _identification(algorithm, header, own),
         "measurements": [_measurement(item) for item in own],
     }
-    if not segment.mask.any():
+    if not segment.voxel_count:
         absent = sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED))
         return sr.MeasurementsAndQualitativeEvaluations(**shared, qualitative_evaluations=[absent])
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(

@@ -89,7 +89,7 @@ def encode(findings: Findings, source: Source, algorithm: Algorithm) -> list[Enc
 
 
 def _found_on(role: str, segments: Sequence[Segment]) -> list[Segment]:
-    return [each for each in segments if each.role == role and each.mask.any()]
+    return [each for each in segments if each.role == role and each.voxel_count]
 
 
 def _datasets(

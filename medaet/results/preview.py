@@ -33,7 +33,7 @@ def write_preview(path: Path, volume: Volume, findings: Findings, *, title: str)
     found = [
         segment
         for segment in findings.segments
-        if segment.mask.shape == volume.voxels.shape and segment.mask.any()
+        if segment.shape == volume.voxels.shape and segment.voxel_count
     ]
     palette = colours(findings.segments)
     window = grey_window(volume, found)
@@ -58,8 +58,8 @@ def write_preview(path: Path, volume: Volume, findings: Findings, *, title: str)
 def _legend(segments: Sequence[Segment], volume: Volume) -> list[tuple[str, str]]:
     lines = []
     for segment in segments:
-        count = int(np.count_nonzero(segment.mask))
-        if segment.mask.shape != volume.voxels.shape:
+        count = segment.voxel_count
+        if segment.shape != volume.voxels.shape:
             continue
         amount = f"{count * volume.voxel_ml:,.1f} ml" if count else "not detected"
         lines.append((segment.label, f"{segment.label}: {amount}"))

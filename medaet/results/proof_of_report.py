@@ -139,7 +139,7 @@ def _prove_groups(
     for group, (measurements, segment) in zip(groups, expected, strict=False):
         _prove_numbers(group, measurements, segment.label)
         references += _prove_reference(
-            group, tracked, segment.label, found=bool(segment.mask.any())
+            group, tracked, segment.label, found=bool(segment.voxel_count)
         )
     if whole:
         _prove_numbers(groups[-1], whole, "the series")

@@ -70,7 +70,7 @@ def report(
 
 def comments(findings: Findings, algorithm: Algorithm) -> list[str]:
     """Return the sentences of the report, in reading order."""
-    absent = [one.label for one in findings.segments if not one.mask.any()]
+    absent = [one.label for one in findings.segments if not one.voxel_count]
     warning = f"Results are {NOT_FOR_DIAGNOSTIC_USE}."
     return [
         *([warning] if algorithm.not_for_diagnostic_use else []),

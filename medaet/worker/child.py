@@ -57,14 +57,21 @@ class WorkerChild:
     Args:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         modules: Plugin modules beside the installed ones.
+        models: The folder of imported models.
         silence_seconds: How long the child may send no sign of life.
     """
 
     def __init__(
-        self, device: str, modules: Sequence[str] = (), *, silence_seconds: float = SILENCE_SECONDS
+        self,
+        device: str,
+        modules: Sequence[str] = (),
+        *,
+        models: Path | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self.device = device
         self._modules = tuple(modules)
+        self._models = models
         self._silence_seconds = silence_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
@@ -136,6 +143,8 @@ class WorkerChild:
         command += ["--agent", str(os.getpid()), "--device", self.device]
         for module in self._modules:
             command += ["--module", module]
+        if self._models is not None:
+            command += ["--models", str(self._models.absolute())]
         with theirs, (self._home / "output").open("wb") as output:
             self._process = subprocess.Popen(
                 command,

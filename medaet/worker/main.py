@@ -14,7 +14,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from medaet.plugin import folder
-from medaet.plugin.analysis import Analysis
+from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.registry import Registry, discover
 from medaet.worker.isolation import isolate
 from medaet.worker.protocol import Message, receive, send
@@ -54,6 +54,7 @@ class Child:
             role: folder.load_volume(Path(where)) for role, where in request["inputs"].items()
         }
         started = time.monotonic()
+        self._registry.refresh()
         analysis = self._loaded(request["analysis"], request["settings"])
         loaded = time.monotonic()
         found = analysis.analyse(inputs, self._runtime)
@@ -63,7 +64,9 @@ class Child:
         return {"load_seconds": loaded - started, "analyse_seconds": analysed - loaded}
 
     def _loaded(self, name: str, settings: Message) -> Analysis:
-        key = json.dumps([name, settings], sort_keys=True)
+        known = self._registry.analyses.get(name)
+        weights = weights_sha256(known) if known else ""
+        key = json.dumps([name, weights, settings], sort_keys=True)
         analysis = self._warm.pop(key, None)
         if analysis is None:
             analysis = self._registry.with_settings(name, settings)
@@ -104,10 +107,11 @@ def main() -> None:
     parser.add_argument("--agent", type=int, required=True)
     parser.add_argument("--device", required=True)
     parser.add_argument("--module", action="append", default=[])
+    parser.add_argument("--models", type=Path, default=None)
     options = parser.parse_args()
     network_cut = isolate(options.agent)
     channel = socket.socket(fileno=options.fd)
-    registry = discover(options.module)
+    registry = discover(options.module, options.models)
     child = Child(channel, options.device, registry)
     send(channel, {"kind": "hello", "network_cut": network_cut, "device": options.device})
     try:
