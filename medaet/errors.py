@@ -18,6 +18,7 @@
         ├── GeometryError            the series is not one regular volume
         ├── SelectionError           no series fits what the analysis asks for
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
+        ├── ConformanceError         the plugin does not keep the contract
         ├── EncodingError            the findings cannot be written as DICOM objects
         ├── ProofError               an encoded result does not say what the plugin found
         └── PeerRefusedError         the peer will not take this instance
@@ -97,6 +98,10 @@ class SelectionError(PermanentError):
 
 class PluginError(PermanentError):
     """The plugin cannot be loaded, or its manifest is malformed."""
+
+
+class ConformanceError(PermanentError):
+    """The plugin does not keep the contract; the message names its fault."""
 
 
 class EncodingError(PermanentError):

@@ -58,6 +58,8 @@ class WorkerChild:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         modules: Plugin modules beside the installed ones.
         models: The folder of imported models.
+        audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
+            that it may write to beside its own; None for no such record.
         silence_seconds: How long the child may send no sign of life.
     """
 
@@ -67,11 +69,13 @@ class WorkerChild:
         modules: Sequence[str] = (),
         *,
         models: Path | None = None,
+        audit: tuple[Path, Path] | None = None,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self.device = device
         self._modules = tuple(modules)
         self._models = models
+        self._audit = audit
         self._silence_seconds = silence_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
@@ -83,6 +87,11 @@ class WorkerChild:
     def process_id(self) -> int | None:
         """Process id of the running child, which is also its process group."""
         return self._process.pid if self._process else None
+
+    @property
+    def home(self) -> Path | None:
+        """The running child's private folder, which is its HOME and holds its temporary files."""
+        return self._home
 
     def analyse(
         self,
@@ -145,6 +154,9 @@ class WorkerChild:
             command += ["--module", module]
         if self._models is not None:
             command += ["--models", str(self._models.absolute())]
+        if self._audit is not None:
+            log_file, may_write = (str(path.resolve()) for path in self._audit)
+            command += ["--audit", log_file, "--may-write", may_write]
         with theirs, (self._home / "output").open("wb") as output:
             self._process = subprocess.Popen(
                 command,

@@ -16,6 +16,7 @@ from pathlib import Path
 from medaet.plugin import folder
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.registry import Registry, discover
+from medaet.worker.audit import watch
 from medaet.worker.isolation import isolate
 from medaet.worker.protocol import Message, receive, send
 
@@ -108,11 +109,15 @@ def main() -> None:
     parser.add_argument("--device", required=True)
     parser.add_argument("--module", action="append", default=[])
     parser.add_argument("--models", type=Path, default=None)
+    parser.add_argument("--audit", type=Path, default=None)
+    parser.add_argument("--may-write", type=Path, action="append", default=[])
     options = parser.parse_args()
     network_cut = isolate(options.agent)
     channel = socket.socket(fileno=options.fd)
     registry = discover(options.module, options.models)
     child = Child(channel, options.device, registry)
+    if options.audit is not None:
+        watch(options.audit, [Path.home(), *options.may_write])
     send(channel, {"kind": "hello", "network_cut": network_cut, "device": options.device})
     try:
         child.run()
