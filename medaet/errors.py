@@ -23,6 +23,7 @@
         ├── SelectionError           no series fits what the analysis asks for
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
         ├── EngineError              an inference engine cannot run this network on this host
+        ├── ConformanceError         the plugin does not keep the contract
         ├── EncodingError            the findings cannot be written as DICOM objects
         ├── ProofError               an encoded result does not say what the plugin found
         └── PeerRefusedError         the peer will not take this instance
@@ -122,6 +123,10 @@ class PluginError(PermanentError):
 
 class EngineError(PermanentError):
     """An inference engine cannot run this network on this host."""
+
+
+class ConformanceError(PermanentError):
+    """The plugin does not keep the contract; the message names its fault."""
 
 
 class EncodingError(PermanentError):

@@ -106,7 +106,7 @@ class Pulse:
 
 def _supervise(config: Config, role: str, path: Path | None) -> int:
     """Check what can be checked before anything starts, then run every role."""
-    registry = discover()
+    registry = discover(models=config.models_path)
     for refused in registry.refused:
         log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
     check_routes(config, registry)
@@ -148,7 +148,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     clock = SystemClock()
     database, spool, jobs = _tables(config)
     deliveries = DeliveryQueue(database, clock)
-    registry = discover()
+    registry = discover(models=config.models_path)
     studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
@@ -165,10 +165,11 @@ def _worker(config: Config, device: str) -> list[stage.Stage]:
     """Build the lanes of a device; they share its child, and nothing else."""
     child = WorkerChild(
         device,
+        models=config.models_path,
         cache=config.cache_path,
         limit_bytes=int(config.worker.memory_fraction * host_bytes()),
     )
-    clock, registry = SystemClock(), discover()
+    clock, registry = SystemClock(), discover(models=config.models_path)
     stages: list[stage.Stage] = []
     for lane in lanes(child):
         database, spool, jobs = _tables(config)

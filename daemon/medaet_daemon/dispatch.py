@@ -79,6 +79,7 @@ class Dispatch:
         with self._database.read() as session:
             if session.scalars(oldest).one_or_none() is None:
                 return POLL
+        self._registry.refresh()
         with self._database.write() as session:
             series = session.scalars(oldest.with_for_update(skip_locked=True)).one_or_none()
             if series is None:

@@ -101,6 +101,7 @@ class Encode:
         )
 
     def _algorithm(self, job: Job, where: Path) -> Algorithm:
+        self._registry.refresh()
         analysis = self._registry.analyses.get(job.analysis)
         if analysis is None or analysis.version != job.analysis_version:
             raise EncodingError(

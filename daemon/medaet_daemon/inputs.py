@@ -49,6 +49,7 @@ class Inputs:
             GeometryError: a series holds no volume of the kind that the analysis takes, or a region does not lie on it.
             InstanceError: a file cannot be read or decoded.
         """
+        self._registry.refresh()
         analysis = self._registry.analyses.get(job.analysis)
         return read_inputs(
             analysis.inputs if analysis else {}, self.paths(job), self._decoders, allocate

@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
     """
     with exit_codes():
         configured = load(config)
-        registry = discover(module or ())
+        registry = discover(module or (), configured.models_path)
         analysis = registry.analyses.get(name)
         if analysis is None:
             known = ", ".join(sorted(registry.analyses)) or "none"
@@ -73,7 +73,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
-        child = WorkerChild(device, module or ())
+        child = WorkerChild(device, module or (), models=configured.models_path)
         try:
             with Console(stderr=True).status(f"{name} on {device} ..."):
                 report = one.write(

@@ -139,6 +139,12 @@ class TrainingSection(Section):
     processors: tuple[Annotated[int, Field(ge=0)], ...] = ()
 
 
+class ModelsSection(Section):
+    """Where imported models are kept; None for the folder `models` beside the spool."""
+
+    path: Path | None = None
+
+
 class Web(Section):
     """The dashboard."""
 
@@ -196,6 +202,7 @@ class Config(Section):
     series: SeriesSection = SeriesSection()
     worker: WorkerSection = WorkerSection()
     training: TrainingSection = TrainingSection()
+    models: ModelsSection = ModelsSection()
     web: Web = Web()
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
@@ -241,6 +248,11 @@ class Config(Section):
     def cache_path(self) -> Path:
         """Where what is worked out about networks is kept, beside the spool by default."""
         return self.worker.cache_path or self.spool.path.absolute().parent / "cache"
+
+    @property
+    def models_path(self) -> Path:
+        """The folder of imported models."""
+        return self.models.path or self.spool.path.absolute().parent / "models"
 
     def peer(self, name: str) -> Peer | None:
         """Find a peer by its name."""

@@ -118,6 +118,11 @@ class Analysis:
         module = sys.modules[cls.__module__]
         return Path(str(module.__file__)).parent / name
 
+    @classmethod
+    def weights_sha256(cls) -> str:
+        """Return one SHA-256 over the resource files, in hexadecimal; it changes with every retrained weight."""
+        return _sha256(tuple(cls.resource(name) for name in sorted(cls.resources)))
+
 
 def check_manifest(analysis: type[Analysis]) -> None:
     """Refuse a class whose manifest cannot be used.
@@ -150,8 +155,8 @@ def check_manifest(analysis: type[Analysis]) -> None:
 
 
 def weights_sha256(analysis: type[Analysis]) -> str:
-    """Return one SHA-256 over the analysis' resource files, in hexadecimal; it changes with every retrained weight."""
-    return _sha256(tuple(analysis.resource(name) for name in sorted(analysis.resources)))
+    """Return what stands for everything beside the code that decides an analysis' results."""
+    return analysis.weights_sha256()
 
 
 @cache

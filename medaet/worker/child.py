@@ -1,27 +1,25 @@
 """The agent's side of a worker child: start it, feed it, time it, replace it."""
 
-import contextlib
 import itertools
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
-from medaet import errors
 from medaet.errors import (
     AnalysisError,
     ChildCrashedError,
-    ChildTimeoutError,
     MedaetError,
     WithdrawnError,
 )
 from medaet.plugin import folder
+from medaet.worker.answer import late, raised
 from medaet.worker.process import ChildProcess, Setting
 from medaet.worker.protocol import Message
-from medaet.worker.request import Request, Run
+from medaet.worker.request import Request, Run, lending
 from medaet.worker.shared import Lender, arrays, described
 from medaet.worker.ticket import Lost, Ticket
 
@@ -42,22 +40,29 @@ class WorkerChild:
     Args:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         modules: Plugin modules beside the installed ones.
+        models: The folder of imported models.
         cache: Folder for what is worked out about networks once.
         limit_bytes: Most host memory the child may take; 0 for no limit.
+        audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
+            that it may write to beside its own; None for no such record.
         silence_seconds: How long the child may send no sign of life.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one argument for each setting
         self,
         device: str,
         modules: Sequence[str] = (),
         *,
+        models: Path | None = None,
         cache: Path | None = None,
         limit_bytes: int = 0,
+        audit: tuple[Path, Path] | None = None,
         silence_seconds: float = 30.0,
     ) -> None:
         self.device = device
-        self._setting = Setting(device, tuple(modules), cache, limit_bytes, silence_seconds)
+        self._setting = Setting(
+            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds
+        )
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
         self._process: ChildProcess | None = None
@@ -79,6 +84,11 @@ class WorkerChild:
         """Whether the running child has no network."""
         return self._process is not None and self._process.network_cut
 
+    @property
+    def home(self) -> Path | None:
+        """The running child's private folder, which is its HOME and holds its temporary files."""
+        return self._process.home if self._process is not None else None
+
     def analyse(self, request: Request, *, on_alive: Callable[[], None] = lambda: None) -> Run:
         """Run one analysis.
 
@@ -96,7 +106,7 @@ class WorkerChild:
             PermanentError: what it raised will be raised again, such as a PluginError.
             WithdrawnError: the worker stops, and this was not begun.
         """
-        with _lending(request) as lender:
+        with lending(request) as lender:
             starts = 0
             while True:
                 shutil.rmtree(request.where, ignore_errors=True)
@@ -201,12 +211,12 @@ class WorkerChild:
                 self._withdraw(ticket)
                 raise
             if ticket.seconds > request.seconds:
-                self._end(ticket, _late(request))
+                self._end(ticket, late(request))
 
     def _run(self, request: Request, ticket: Ticket, answer: Message) -> Run:
         self._note(answer)
         if answer["kind"] == "error":
-            raise _raised(request.analysis, answer)
+            raise raised(request.analysis, answer)
         waited = (ticket.began_at or ticket.asked_at) - ticket.asked_at
         return Run(
             folder.load(request.where).resolved(dict(request.inputs)),
@@ -282,31 +292,3 @@ class WorkerChild:
             for ticket in self._tickets.values():
                 ticket.answers.put(reason if ticket is guilty else Lost(reason))
             self._changed.notify_all()
-
-
-@contextlib.contextmanager
-def _lending(request: Request) -> Iterator[Lender]:
-    """Give the memory of a request's inputs, or some of our own to copy them to."""
-    if request.lender is not None:
-        yield request.lender
-        return
-    with contextlib.closing(Lender()) as lender:
-        yield lender
-
-
-def _late(request: Request) -> ChildTimeoutError:
-    return ChildTimeoutError(
-        f"{request.analysis} exceeded its time limit of {request.seconds:g} s; raise "
-        "worker.job_timeout_seconds if it needs more"
-    )
-
-
-def _raised(analysis: str, message: Message) -> MedaetError:
-    """Turn an error of the child into one of ours; those that are ours already keep their class."""
-    name, reason = str(message.get("error")), str(message.get("reason", ""))
-    frames = [str(frame) for frame in message.get("frames", ())][-1:]
-    text = f"{analysis} raised {name}" + (f": {reason}" if reason else "")
-    text += f" at {frames[0]}" if frames else ""
-    kind = getattr(errors, name, None) if message.get("own") else None
-    own = isinstance(kind, type) and issubclass(kind, MedaetError)
-    return kind(text) if own and kind is not None else AnalysisError(text)

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from medaet.errors import ChildCrashedError, MedaetError
 from medaet.plugin import folder
+from medaet.plugin.analysis import weights_sha256
 from medaet.plugin.findings import Findings
 from medaet.plugin.precision import Terms
 from medaet.plugin.registry import Registry, discover
 from medaet.worker import limits
+from medaet.worker.audit import watch
 from medaet.worker.device_memory import DeviceMemory
 from medaet.worker.inbox import Inbox
 from medaet.worker.isolation import isolate
@@ -97,7 +99,10 @@ class Child:
         descriptors = iter(request.pop(DESCRIPTORS, ()))
         inputs = {role: borrowed(one, descriptors) for role, one in request["inputs"].items()}
         started = time.monotonic()
-        with self._warm.lent(key_of(request), lambda: self._load(request)) as one:
+        self._registry.refresh()
+        with self._warm.lent(
+            key_of(request, self._weights(request)), lambda: self._load(request)
+        ) as one:
             loaded = time.monotonic()
             found = one.analysis.analyse(inputs, one.runtime)
             findings = measured(found, inputs, one.runtime.device).resolved(inputs)
@@ -110,6 +115,11 @@ class Child:
             "host_peak_bytes": limits.peak_bytes(),
             "device_peak_bytes": self._memory.peak_bytes(),
         }
+
+    def _weights(self, request: Message) -> str:
+        """Tell one state of an imported model, which may be replaced under its name, from another."""
+        known = self._registry.analyses.get(request["analysis"])
+        return weights_sha256(known) if known else ""
 
     def _load(self, request: Message) -> Loaded:
         from medaet.compute.runtime import Runtime
@@ -189,7 +199,10 @@ class Options(argparse.Namespace):
     fd: int
     agent: int
     device: str
+    models: Path | None
     cache: Path | None
+    audit: Path | None
+    may_write: list[Path]
     limit_bytes: int
     module: list[str]
 
@@ -203,12 +216,17 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--limit-bytes", type=int, default=0)
     parser.add_argument("--module", action="append", default=[])
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--audit", type=Path)
+    parser.add_argument("--may-write", type=Path, action="append", default=[])
     options = parser.parse_args(namespace=Options())
     network_cut = isolate(options.agent)
     limits.limit_memory(options.limit_bytes, hard=options.device == "cpu")
     channel = socket.socket(fileno=options.fd)
-    registry = discover(options.module)
+    registry = discover(options.module, options.models)
     child = Child(channel, registry, options)
+    if options.audit is not None:
+        watch(options.audit, [Path.home(), *options.may_write])
     send(channel, {"kind": "hello", "network_cut": network_cut, "device": options.device})
     try:
         child.run()

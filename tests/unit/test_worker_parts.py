@@ -138,8 +138,8 @@ def test_analyses_differ_by_name_settings_and_terms() -> None:
         {**request, "settings": {}},
         {**request, "terms": {"precision": "bf16"}},
     ]
-    assert len({key_of(one) for one in (request, *others)}) == 4
-    assert key_of({**request, "id": 7}) == key_of(request)
+    assert len({key_of(one, "w") for one in (request, *others)}) == 4
+    assert key_of({**request, "id": 7}, "w") == key_of(request, "w") != key_of(request, "v")
 
 
 def test_time_counts_only_while_the_child_works_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
