@@ -110,6 +110,7 @@ def _header(
     keep_shared(dataset)
     fix_dimension_organization(dataset, algorithm.uid("PM", "dimensions", str(number)))
     put_sources(dataset, series, ())
+    dataset.ContentCreatorName = ""  # no person; must be there all the same (PS3.3 §10.9)
     complete(dataset, series, algorithm, "map")
     put_body_part(dataset, series.first)
     leave_side_open(dataset)
