@@ -38,6 +38,7 @@ from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
+from medaet_daemon.source import Source
 from medaet_daemon.supervise import Role, Supervisor
 
 log = structlog.get_logger()
@@ -144,7 +145,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
-        Assemble(studies, instances, spool, config.series, clock),
+        Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, jobs, registry, config, clock),
         Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
