@@ -41,6 +41,7 @@ from medaet_daemon.inputs import Inputs
 from medaet_daemon.lane import lanes
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
+from medaet_daemon.source import Source
 from medaet_daemon.supervise import Role, Supervisor
 from medaet_daemon.train import Train
 
@@ -152,7 +153,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
-        Assemble(studies, instances, spool, config.series, clock),
+        Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, spool, jobs, registry, config, clock),
         Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),

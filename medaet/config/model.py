@@ -115,6 +115,7 @@ class Spool(Section):
 class SeriesSection(Section):
     """When a series counts as complete."""
 
+    grace_period_seconds: Annotated[float, Field(gt=0)] = 3.0
     quiet_period_seconds: Annotated[float, Field(gt=0)] = 20.0
     maximum_wait_seconds: Annotated[float, Field(gt=0)] = 600.0
 
@@ -168,6 +169,7 @@ class Peer(Section):
     profile: Literal["default", "ohif", "slicer", "legacy", "strict-air"] = "default"
     addresses: tuple[IPvAnyNetwork, ...] = ()
     certificate_sha256: Fingerprint | None = None
+    count_by_query: bool = False
 
 
 class When(Section):

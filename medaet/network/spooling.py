@@ -65,10 +65,11 @@ class SpoolSink:
         recorded = self._index.add(Received(arrived, folder))
         if recorded is not None:
             return recorded
-        arrived = replace(arrived, stored=replace(stored, sha256=arrival.sha256()))
+        digested = replace(stored, sha256=arrival.sha256())
+        received = Received(replace(arrived, stored=digested), folder)
         for _ in range(COMPARISONS):  # more than once only if others send the same at the same time
             self._digest(intake)
-            recorded = self._instances.record(arrived)
+            recorded = self._index.compare(received)
             if recorded is not None:
                 return recorded
         raise DatabaseUnavailableError("the instance is stored by others at the same time")

@@ -58,12 +58,14 @@ class Share:
         outcome: None while it is open, or when nothing is known of it.
         is_known: Whether anything is known of it.
         last_at: When its last instance of the series came.
+        ended_at: None while it is open, or when nothing is known of it.
     """
 
     instances: int
     outcome: AssociationOutcome | None
     is_known: bool
     last_at: datetime
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +102,16 @@ class AssociationStore:
                 AssociationRow.outcome,
                 AssociationRow.id.is_not(None).label("is_known"),
                 last_at,
+                AssociationRow.ended_at,
             )
             .outerjoin(AssociationRow, AssociationRow.id == InstanceRow.association_id)
             .where(InstanceRow.series_id == series_id)
-            .group_by(InstanceRow.association_id, AssociationRow.id, AssociationRow.outcome)
+            .group_by(InstanceRow.association_id, AssociationRow.id)
             .order_by(last_at)
         )
         with self._database.read() as session:
             return [
-                Share(row.instances, row.outcome, bool(row.is_known), row.last_at)
+                Share(row.instances, row.outcome, bool(row.is_known), row.last_at, row.ended_at)
                 for row in session.execute(query)
             ]
 

@@ -85,9 +85,9 @@ class InstanceStore:
         """Index one stored instance.
 
         Bytes that are known change nothing, except that an open series stays open a little longer:
-        its sender is at work. Other bytes under a known SOP Instance UID are a new instance; the
-        earlier ones are kept and marked replaced. A new instance re-opens a series that was closed,
-        as the next generation.
+        its sender is at work, and it is this association that must end well. Other bytes under a
+        known SOP Instance UID are a new instance; the earlier ones are kept and marked replaced. A
+        new instance re-opens a series that was closed, as the next generation.
 
         Returns:
             None, and nothing is written, when its SOP Instance UID is known and a digest is missing to tell
@@ -110,6 +110,7 @@ class InstanceStore:
                 if sha256 in known:
                     if one.is_open:
                         series.touch(session, one, now, {})
+                        _brought_again(session, one.id, arrived, now)
                     return Recorded(one.study_id, one.id, False, False, False)
                 if known and not self._takes_over(session, one, ref, now):
                     _add(session, one.id, arrived, now, generation=UNUSED)
@@ -176,6 +177,10 @@ class InstanceStore:
         """
         return [row.path for row in self._current(series_id, generation)]
 
+    def attributes(self, series_id: int) -> list[dict[str, str | int]]:
+        """List what is kept of the current images of a series."""
+        return [row.attributes for row in self._current(series_id, None)]
+
     def digests(self, series_id: int) -> list[tuple[str, str | None]]:
         """List (SOP Instance UID, SHA-256) of the current instances of a series, sorted."""
         return [(row.sop_instance_uid, row.sha256) for row in self._current(series_id, None)]
@@ -232,6 +237,20 @@ def _digests(session: Session, series_id: int, sop_instance_uid: str) -> list[st
         InstanceRow.series_id == series_id, InstanceRow.sop_instance_uid == sop_instance_uid
     )
     return list(session.scalars(query))
+
+
+def _brought_again(session: Session, series_id: int, arrived: Arrived, now: datetime) -> None:
+    """Note which association brought known bytes last."""
+    begin(session, arrived.sender, arrived.receiver, now)
+    session.execute(
+        update(INSTANCE)
+        .where(
+            INSTANCE.c.series_id == series_id,
+            INSTANCE.c.sop_instance_uid == arrived.intake.ref.sop_instance_uid,
+            INSTANCE.c.sha256 == arrived.stored.sha256,
+        )
+        .values(association_id=arrived.sender.association_id)
+    )
 
 
 def _add(

@@ -80,6 +80,14 @@ class ReceivedIndex:
             if recorded is not None:
                 return recorded
         self._arrivals.sync([received.folder])
+        return self.compare(received)
+
+    def compare(self, received: Received) -> Recorded | None:
+        """Record an instance whose folder is synced; None when a digest is missing to tell it from known ones.
+
+        Raises:
+            DatabaseUnavailableError, InstanceError: as for `add`.
+        """
         recorded = self._instances.record(received.arrived)
         if recorded is not None:
             self._remember(received, recorded)

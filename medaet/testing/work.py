@@ -84,10 +84,13 @@ class Work:
         return self.job()
 
 
-def store(path: Path, sink: SpoolSink) -> Recorded:
+CT1 = Sender("CT1", "MEDAET", "127.0.0.1")
+
+
+def store(path: Path, sink: SpoolSink, sender: Sender = CT1) -> Recorded:
     """Store a file as the receiver does."""
     content = path.read_bytes()
     behind = 144 + int.from_bytes(content[140:144], "little")  # of the file meta information
     incoming = sink.open(content[:behind], read_header(content).transfer_syntax_uid)
     incoming.write([content[behind:]])
-    return incoming.keep(incoming.inspect(), Sender("CT1", "MEDAET", "127.0.0.1"))
+    return incoming.keep(incoming.inspect(), sender)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medaet.config.model import SeriesSection
+from medaet.config.model import Config, SeriesSection
 from medaet.network.spooling import SpoolSink
 from medaet.store.events import EventStore
 from medaet.store.files import Spool
@@ -18,6 +18,7 @@ from medaet.testing.phantom import write_series
 from medaet.testing.rows import Receiver
 from medaet.testing.work import store
 from medaet_daemon.assemble import Assemble
+from medaet_daemon.source import Source
 
 SECOND = timedelta(seconds=1)
 STUDY = "1.2.1"
@@ -28,7 +29,7 @@ def assemble(
     studies: StudyStore, instances: InstanceStore, spool: Spool, clock: FakeClock
 ) -> Assemble:
     rules = SeriesSection(quiet_period_seconds=20, maximum_wait_seconds=60)
-    return Assemble(studies, instances, spool, rules, clock)
+    return Assemble(studies, instances, spool, rules, clock, Source(Config(), clock))
 
 
 def test_series_stays_open_while_instances_come(

@@ -65,7 +65,7 @@ class InstanceRow(Base, kw_only=True):
         attributes: Of the image, by PS3.6 keyword: geometry, size and pixel representation.
         pixel_offset: First byte of the pixel data's value in the file; None without any, or when it is deflated.
         pixel_length: Its length in bytes; None without any, or when it is encapsulated.
-        association_id: That brought it; the row of that association goes earlier than this one.
+        association_id: That brought it last; the row of that association goes earlier than this one.
     """
 
     __tablename__ = "instance"
