@@ -24,6 +24,7 @@ class Region:
         anatomic_region: Where it lies, when the object says it.
         sop_instance_uid: The object it comes from.
         number: Segment Number or ROI Number.
+        tracking_uid: Of a segment that was tracked: a correction carries that of what it corrects.
     """
 
     label: str
@@ -33,6 +34,7 @@ class Region:
     anatomic_region: Code | None = None
     sop_instance_uid: str = ""
     number: int = 0
+    tracking_uid: str = ""
 
 
 def distinct(regions: Iterable[Region]) -> tuple[Region, ...]:

@@ -82,6 +82,7 @@ def _region(dataset: Dataset, description: Dataset, mask: NDArray[np.bool_]) -> 
         anatomic_region=code_of(description.get("AnatomicRegionSequence")),
         sop_instance_uid=str(dataset.SOPInstanceUID),
         number=number,
+        tracking_uid=str(description.get("TrackingUID") or ""),
     )
 
 

@@ -13,7 +13,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage
 from medaet import Findings, Segment
 from medaet.codes import LEFT, LUNG
 from medaet.compute.training.dicom_cases import find
-from medaet.compute.training.dicom_labels import inside, read_masks
+from medaet.compute.training.dicom_labels import read_masks
 from medaet.dicom.uid import derived_uid
 from medaet.dicom.volume import Volume, read_volume
 from medaet.errors import GeometryError
@@ -120,9 +120,3 @@ def test_labels_in_another_frame_of_reference_are_refused(tmp_path: Path) -> Non
     _write_seg(paths, tmp_path / "seg.dcm", _box(), key="1", date="20260101")
     with pytest.raises(GeometryError, match="frame of reference"):
         read_masks([tmp_path / "seg.dcm"], read_volume(others))
-
-
-def test_inside_counts_voxel_centres() -> None:
-    corners = np.array([[0.5, 0.5], [3.5, 0.5], [0.5, 3.5]])
-    found = inside(corners[:, 0], corners[:, 1], (5, 5))
-    assert np.argwhere(found).tolist() == [[1, 1], [1, 2], [2, 1]]
