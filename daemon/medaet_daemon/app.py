@@ -24,6 +24,7 @@ from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
 from medaet.routes import check_routes
 from medaet.store import migrate
+from medaet.store.commitments import CommitmentStore
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
@@ -32,6 +33,7 @@ from medaet.worker.child import WorkerChild
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
+from medaet_daemon.confirm import Confirm
 from medaet_daemon.deliver import Deliver
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
@@ -44,7 +46,6 @@ from medaet_daemon.supervise import Role, Supervisor
 log = structlog.get_logger()
 
 PR_SET_PDEATHSIG = 1
-SECONDS_PER_DAY = 86_400
 
 
 def run(
@@ -143,14 +144,18 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     deliveries = DeliveryQueue(database, clock)
     registry = discover()
     studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
-    keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
+    retention = config.retention
+    keep = timedelta(days=retention.keep_days)
+    committed = retention.keep_committed_days
+    keep_committed = None if committed is None else timedelta(days=committed)
     return [
         Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, jobs, registry, config, clock),
         Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
-        Prune(database, spool, keep, clock),
+        Confirm(CommitmentStore(database, spool, clock), config),
+        Prune(database, spool, keep, clock, keep_committed=keep_committed),
     ]
 
 
