@@ -25,6 +25,7 @@ from medaet.queue.jobs import JobQueue
 from medaet.queue.trainings import TrainingQueue
 from medaet.routes import check_routes
 from medaet.store import migrate
+from medaet.store.commitments import CommitmentStore
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
@@ -34,6 +35,7 @@ from medaet.worker.limits import host_bytes
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
+from medaet_daemon.confirm import Confirm
 from medaet_daemon.deliver import Deliver
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
@@ -48,7 +50,6 @@ from medaet_daemon.train import Train
 log = structlog.get_logger()
 
 PR_SET_PDEATHSIG = 1
-SECONDS_PER_DAY = 86_400
 
 
 def run(
@@ -151,14 +152,18 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     deliveries = DeliveryQueue(database, clock)
     registry = discover(models=config.models_path)
     studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
-    keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
+    retention = config.retention
+    keep = timedelta(days=retention.keep_days)
+    committed = retention.keep_committed_days
+    keep_committed = None if committed is None else timedelta(days=committed)
     return [
         Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, spool, jobs, registry, config, clock),
         Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
-        Prune(database, spool, keep, clock),
+        Confirm(CommitmentStore(database, spool, clock), config),
+        Prune(database, spool, keep, clock, keep_committed=keep_committed),
     ]
 
 

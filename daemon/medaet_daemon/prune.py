@@ -4,10 +4,11 @@ import shutil
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, or_, select
 
 from medaet.clock import Clock
 from medaet.store.associations import AssociationStore
+from medaet.store.commitments import CommitmentStore
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.tables import (
@@ -33,9 +34,19 @@ class Prune:
 
     name = "prune"
 
-    def __init__(self, database: Database, spool: Spool, keep: timedelta, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        spool: Spool,
+        keep: timedelta,
+        clock: Clock,
+        *,
+        keep_committed: timedelta | None = None,
+    ) -> None:
+        self._keep_committed = keep_committed
         self._database = database
         self._associations = AssociationStore(database, clock)
+        self._commitments = CommitmentStore(database, spool, clock)
         self._spool = spool
         self._keep = keep
         self._clock = clock
@@ -44,10 +55,12 @@ class Prune:
         """Remove the oldest finished studies, a few at a time."""
         before = self._clock.now() - self._keep
         self._associations.forget(before)
+        self._commitments.forget(before)
         finished = (
             select(StudyRow.id)
             .where(
                 StudyRow.last_received_at < before,
+                self._may_go(),
                 ~select(SeriesRow.id)
                 .where(SeriesRow.study_id == StudyRow.id, SeriesRow.state != SeriesState.DISPATCHED)
                 .exists(),
@@ -76,6 +89,18 @@ class Prune:
         for study_id in studies:
             self._remove(study_id)
         return timedelta(0) if len(studies) == BATCH else POLL
+
+    def _may_go(self) -> ColumnElement[bool]:
+        """Leave alone what we answered for, for as long as that binds us."""
+        committed = (
+            select(InstanceRow.id)
+            .join(SeriesRow, SeriesRow.id == InstanceRow.series_id)
+            .where(SeriesRow.study_id == StudyRow.id, InstanceRow.committed_at.is_not(None))
+            .exists()
+        )
+        if self._keep_committed is None:
+            return ~committed
+        return or_(~committed, StudyRow.last_received_at < self._clock.now() - self._keep_committed)
 
     def _remove(self, study_id: int) -> None:
         with self._database.write() as session:

@@ -16,6 +16,7 @@ from medaet.network.listening import Door, open_doors
 from medaet.network.spooling import SpoolSink
 from medaet.network.tls import server_context
 from medaet.store.associations import AssociationStore, receiver_name
+from medaet.store.commitments import CommitmentStore
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet_daemon.prefork import RELOAD, STOP, Prefork
@@ -111,15 +112,26 @@ class _Receiver:
                 conflict=config.listener.conflict,
                 receiver=receiver,
             )
-            engine = _engine(config.listener.engine)(
-                config.listener, config.peers, sink, doors=self._doors, seats=self._seats
-            )
+            engine = self._engine(sink, CommitmentStore(database, spool, SystemClock()))
             engine.start()
             if ready is not None:
                 ready()
             while signal.sigwait(STOP | {RELOAD}) not in STOP:
                 self._reload(engine)
             engine.stop(DRAIN_SECONDS)
+
+    def _engine(self, sink: SpoolSink, commitments: CommitmentStore) -> "Engine | FallbackEngine":
+        """Choose the SCP; pynetdicom's is imported only where it is asked for."""
+        config = self._config
+        listener, doors, seats = config.listener, self._doors, self._seats
+        if listener.engine == "own":
+            offered = commitments if listener.storage_commitment != "off" else None
+            return Engine(
+                listener, config.peers, sink, doors=doors, seats=seats, commitments=offered
+            )
+        from medaet.network.fallback import FallbackEngine
+
+        return FallbackEngine(listener, config.peers, sink, doors=doors, seats=seats)
 
     def _reload(self, engine: "Engine | FallbackEngine") -> None:
         config = self._loaded()
@@ -142,12 +154,3 @@ def _check(config: Config) -> None:
     """Make sure that the certificates can be used, before anything depends on them."""
     if config.listener.tls is not None:
         server_context(config.listener.tls)
-
-
-def _engine(name: str) -> "type[Engine] | type[FallbackEngine]":
-    """Choose the SCP; pynetdicom is imported only where it is asked for."""
-    if name == "own":
-        return Engine
-    from medaet.network.fallback import FallbackEngine
-
-    return FallbackEngine

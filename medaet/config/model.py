@@ -81,6 +81,7 @@ class Listener(Section):
     accept_unknown_peers: bool = False
     durability: Literal["power-loss", "crash"] = "power-loss"
     conflict: Literal["use-newest", "use-first", "refuse"] = "use-newest"
+    storage_commitment: Literal["off", "new-association", "same-association"] = "off"
     maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 100
     maximum_associations_per_address: Annotated[int, Field(ge=1, le=1000)] = 32
     idle_timeout_seconds: Annotated[float, Field(ge=1)] = 60.0
@@ -91,6 +92,18 @@ class Listener(Section):
     def _engine_speaks_tls(self) -> "Listener":
         if self.tls is not None and self.engine != "own":
             raise ValueError('engine: only "own" speaks TLS; remove [listener.tls], or engine')
+        return self
+
+    @model_validator(mode="after")
+    def _answers_for_what_it_keeps(self) -> "Listener":
+        if self.storage_commitment == "off":
+            return self
+        if self.durability != "power-loss":
+            raise ValueError(
+                'storage_commitment: only with durability = "power-loss" can anything be answered for'
+            )
+        if self.engine != "own":
+            raise ValueError('storage_commitment: only engine = "own" offers it')
         return self
 
     @property
@@ -154,9 +167,13 @@ class Web(Section):
 
 
 class Retention(Section):
-    """How long studies stay; nothing undelivered is ever removed."""
+    """How long studies stay; nothing undelivered is ever removed.
+
+    What was answered for by storage commitment stays until a person forgets it, unless that has a limit, too.
+    """
 
     keep_days: Annotated[float, Field(gt=0)] = 7.0
+    keep_committed_days: Annotated[float, Field(gt=0)] | None = None
 
 
 class Peer(Section):

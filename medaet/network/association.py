@@ -25,9 +25,11 @@ from medaet.network.pdu import (
     encode_reject,
     encode_release_response,
 )
+from medaet.network.promises import Promises
 from medaet.network.reception import InstanceSink
 from medaet.network.wire import ConnectionEndedError, Fragment, Wire
 from medaet.store.associations import Sender
+from medaet.store.commitments import CommitmentStore
 from medaet.store.tables import AssociationOutcome
 
 log = structlog.get_logger()
@@ -47,6 +49,8 @@ class Service:
         idle_seconds: How long a peer may say nothing.
         tls: For the connections that are to be secure.
         is_stopping: Set when nothing new is to be taken.
+        commitments: Where storage commitments are written down; None when they are not offered.
+        reports_here: Whether these are reported in the association in which they are asked for.
     """
 
     admission: Admission
@@ -55,6 +59,14 @@ class Service:
     idle_seconds: float
     tls: ssl.SSLContext | None = None
     is_stopping: bool = False
+    commitments: CommitmentStore | None = None
+    reports_here: bool = False
+
+    def promises(self, sender: Sender, maximum_length: int) -> Promises | None:
+        """Return what takes requests for storage commitment in one association."""
+        if self.commitments is None:
+            return None
+        return Promises(self.commitments, sender, maximum_length, reports_here=self.reports_here)
 
 
 class Association:
@@ -155,7 +167,7 @@ class Association:
         conversation = Conversation(sender)
         aborted: str | None = "a defect"
         try:
-            agreement = agree(request)
+            agreement = agree(request, commitment=service.commitments is not None)
             conversation.tell_refused(agreement.refused)
             self._wire.send(agreement.answer)
             self._is_established = True
@@ -182,11 +194,13 @@ class Association:
 
     def _converse(self, agreement: Agreement, conversation: Conversation) -> None:
         """Answer message after message, until the peer asks for release."""
+        service = self._service
         operations = Operations(
             agreement,
             conversation,
-            self._service.sink,
-            maximum_instance_bytes=self._service.maximum_instance_bytes,
+            service.sink,
+            maximum_instance_bytes=service.maximum_instance_bytes,
+            promises=service.promises(conversation.sender, agreement.maximum_length),
         )
         for batch in self._wire.fragments():
             for fragment in batch:

@@ -17,6 +17,7 @@ from medaet.network.listening import Door, open_doors
 from medaet.network.reception import InstanceSink
 from medaet.network.tls import server_context
 from medaet.network.wire import Wire
+from medaet.store.commitments import CommitmentStore
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class Engine:
         sink: Where instances go; it is called from many threads.
         doors: Bound sockets, shared with other processes; None to bind what the listener says.
         seats: Shared with other processes; None to count only here.
+        commitments: Where storage commitments are written down, if the listener offers them.
 
     Raises:
         ConfigError: the listener's address cannot be bound, or its certificates cannot be used.
@@ -56,6 +58,7 @@ class Engine:
         *,
         doors: Sequence[Door] | None = None,
         seats: Seats | None = None,
+        commitments: CommitmentStore | None = None,
     ) -> None:
         seats = seats or Seats(
             listener.maximum_associations, per_address=listener.maximum_associations_per_address
@@ -66,6 +69,8 @@ class Engine:
             maximum_instance_bytes=listener.maximum_instance_bytes,
             idle_seconds=listener.idle_timeout_seconds,
             tls=None if listener.tls is None else server_context(listener.tls),
+            commitments=commitments,
+            reports_here=listener.storage_commitment == "same-association",
         )
         self._doors = doors if doors is not None else open_doors(listener)
         self._maximum_connections = listener.maximum_associations + SPARE_CONNECTIONS

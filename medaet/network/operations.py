@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from medaet.network.contexts import VERIFICATION
+from medaet.network.contexts import STORAGE_COMMITMENT, VERIFICATION
 from medaet.network.conversation import Conversation
 from medaet.network.dimse import (
     AFFECTED_SOP_CLASS_UID,
@@ -12,12 +12,15 @@ from medaet.network.dimse import (
     C_ECHO_RQ,
     C_STORE_RQ,
     MESSAGE_ID,
+    N_ACTION_RQ,
+    N_EVENT_REPORT_RQ,
     RESPONSE,
     Command,
     response,
 )
 from medaet.network.negotiation import Agreement, Context
 from medaet.network.pdu import UNEXPECTED_PARAMETER, ProtocolError
+from medaet.network.promises import Promises
 from medaet.network.reception import InstanceSink, Reception, StoreRequest
 from medaet.network.status import (
     CANNOT_UNDERSTAND,
@@ -59,6 +62,7 @@ class Operations:
         conversation: Counts what comes.
         sink: Where instances go.
         maximum_instance_bytes: Longer data sets are refused.
+        promises: Takes requests for storage commitment; None when they are not offered.
     """
 
     def __init__(
@@ -68,11 +72,13 @@ class Operations:
         sink: InstanceSink,
         *,
         maximum_instance_bytes: int,
+        promises: Promises | None = None,
     ) -> None:
         self._contexts = agreement.contexts
         self._conversation = conversation
         self._sink = sink
         self._maximum_instance_bytes = maximum_instance_bytes
+        self._promises = promises
 
     def begin(self, context_id: int, command: Command) -> Operation | bytes:
         """Answer a request that is complete, or begin the operation that waits for its data set.
@@ -89,20 +95,26 @@ class Operations:
                 f"presentation context {context_id} was not accepted", UNEXPECTED_PARAMETER
             )
         field = command.field
-        if (
-            field & RESPONSE or field == C_CANCEL_RQ
-        ):  # to nothing that we asked for, of nothing that runs
+        if field & RESPONSE:
+            if field == N_EVENT_REPORT_RQ | RESPONSE and self._promises is not None:
+                self._promises.hear(command)
             return self._refused(context_id, command, NOTHING)
-        if field == C_ECHO_RQ:
-            known = context.abstract_syntax == VERIFICATION
-            status = SUCCESS if known else SOP_CLASS_NOT_SUPPORTED
-        elif field != C_STORE_RQ:
-            status = UNRECOGNISED_OPERATION
-        elif command.has_data_set:
-            return self._store(context, command)
-        else:
-            status = CANNOT_UNDERSTAND
+        if field == C_CANCEL_RQ:  # of nothing that runs
+            return self._refused(context_id, command, NOTHING)
+        if command.has_data_set and (begun := self._begun(context, command)) is not None:
+            return begun
+        status = _status(context, field)
         return self._refused(context_id, command, response(command, context_id, status))
+
+    def _begun(self, context: Context, command: Command) -> Operation | None:
+        """Begin what is done with a data set; None when nothing is."""
+        if command.field == C_STORE_RQ:
+            return self._store(context, command)
+        is_commitment = context.abstract_syntax == STORAGE_COMMITMENT
+        if command.field == N_ACTION_RQ and is_commitment and self._promises is not None:
+            command.number(MESSAGE_ID)  # as for a C-STORE
+            return self._promises.begin(context, command)
+        return None
 
     def _store(self, context: Context, command: Command) -> Operation:
         command.number(MESSAGE_ID)  # what cannot be answered must not be stored
@@ -123,6 +135,13 @@ class Operations:
     def _refused(self, context_id: int, command: Command, answer: bytes) -> Operation | bytes:
         """Let the data set pass, if there is one, before the answer."""
         return _Dropped(context_id, answer) if command.has_data_set else answer
+
+
+def _status(context: Context, field: int) -> int:
+    """Return the status of a request that takes no data set, or lacks it."""
+    if field == C_ECHO_RQ:
+        return SUCCESS if context.abstract_syntax == VERIFICATION else SOP_CLASS_NOT_SUPPORTED
+    return CANNOT_UNDERSTAND if field == C_STORE_RQ else UNRECOGNISED_OPERATION
 
 
 class _Store:

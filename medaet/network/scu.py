@@ -11,6 +11,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import dcmread, read_file_meta_info
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 from medaet.config.model import Peer
@@ -123,6 +124,7 @@ def association(
     wanted: Sequence[PresentationContext],
     *,
     response_seconds: float,
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
 ) -> Iterator[Association]:
     """Open an association, and release it at the end of the block."""
     entity = application_entity(calling_ae_title, dimse_seconds=response_seconds)
@@ -133,6 +135,7 @@ def association(
             peer.port,
             contexts=list(wanted),
             ae_title=peer.ae_title,
+            ext_neg=list(roles),
             evt_handlers=[(evt.EVT_CONN_OPEN, lambda _: connected.set())],
         )
     except OSError as error:

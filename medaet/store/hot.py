@@ -16,7 +16,7 @@ from medaet.store.series import SERIES, STUDY
 from medaet.store.tables import AssociationRow, SeriesState
 
 ASSOCIATION = cast(Table, AssociationRow.__table__)
-FILLED_LATER = frozenset({"id", "sha256", "replaced_at"})
+FILLED_LATER = frozenset({"id", "sha256", "replaced_at", "committed_at"})
 
 
 class HotStatements:

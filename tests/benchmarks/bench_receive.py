@@ -30,6 +30,9 @@ from tests.faults.senders import EXPLICIT, RELEASE, request
 from tests.peers import system_program
 
 SENDERS = ("storescu", "storescu, no Nagle", "dcmsend", "dcmsend, no Nagle", "blast", "set-up")
+SAID = Path("/dev/shm")
+"""In memory: what is read must not compete with what is written."""
+
 NATIVE = Path(__file__).with_name("native")
 LONGEST_SECONDS = 300
 CONTEXTS = 120
@@ -86,7 +89,7 @@ def measure(scenario: Scenario, name: str, work: Path) -> Run | None:
 
 def _warm_up(peer: Running, work: Path) -> int:
     """Let the receiver load and compile what it needs only once in its life; return how many instances it got."""
-    shutil.rmtree(work / "said", ignore_errors=True)
+    shutil.rmtree(SAID / work.name, ignore_errors=True)
     shares = [2] * 8
     _blast(Study(KINDS["tiny"], 2), shares, peer, work)()
     return sum(shares)
@@ -94,7 +97,7 @@ def _warm_up(peer: Running, work: Path) -> int:
 
 def _prepared(scenario: Scenario, peer: Running, work: Path) -> Callable[[], float]:
     """Make what is to be sent; return what sends it and says how long that took."""
-    shutil.rmtree(work / "said", ignore_errors=True)
+    shutil.rmtree(SAID / work.name, ignore_errors=True)
     shares = [
         len(range(number, scenario.instances, scenario.associations))
         for number in range(scenario.associations)
@@ -107,7 +110,7 @@ def _prepared(scenario: Scenario, peer: Running, work: Path) -> Callable[[], flo
     program, _, setting = scenario.sender.partition(", ")
     command = [system_program(program), "-aec", "MEDAET", "127.0.0.1", str(peer.port)]
     study = Study(kind)
-    folders = [work / "said" / str(number) for number in range(len(shares))]
+    folders = [SAID / work.name / str(number) for number in range(len(shares))]
     files = [
         write_files(study, share, folder) for share, folder in zip(shares, folders, strict=True)
     ]
@@ -116,7 +119,7 @@ def _prepared(scenario: Scenario, peer: Running, work: Path) -> Callable[[], flo
 
 
 def _blast(study: Study, shares: Sequence[int], peer: Running, work: Path) -> Callable[[], float]:
-    (work / "said").mkdir()
+    (SAID / work.name).mkdir()
     pdu_bytes = 0 if peer.is_raw else peer.pdu_bytes()
     paths = []
     for number, share in enumerate(shares):
@@ -125,7 +128,7 @@ def _blast(study: Study, shares: Sequence[int], peer: Running, work: Path) -> Ca
             if peer.is_raw
             else conversation(study, share, pdu_bytes=pdu_bytes)
         )
-        paths.append(work / "said" / str(number))
+        paths.append(SAID / work.name / str(number))
         paths[-1].write_bytes(blocks(said))
     mode = "raw" if peer.is_raw else "dicom"
     command = [str(work / "blast"), str(peer.port), mode, *map(str, paths)]
@@ -178,6 +181,7 @@ def compare(scenarios: Sequence[Scenario], receivers: Sequence[str], rounds: int
             cases = list(product(scenarios, receivers))
             shuffled.shuffle(cases)
             yield from (run for case in cases if (run := measure(*case, work)) is not None)
+        shutil.rmtree(SAID / work.name, ignore_errors=True)
 
 
 def show(runs: Sequence[Run]) -> None:

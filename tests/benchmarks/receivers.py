@@ -24,7 +24,7 @@ NODELAY = {"TCP_NODELAY": "1"}
 """What dcmtk's programs take as "without Nagle's algorithm"."""
 
 LARGEST_PDU = "131072"
-START_SECONDS, STOP_SECONDS = 30, 10
+START_SECONDS, STOP_SECONDS = 120, 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 Start = tuple[Sequence[str], Callable[[], int]]

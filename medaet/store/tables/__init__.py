@@ -4,7 +4,7 @@ study 1--n series 1--n instance n--1 association
 study 1--n job 1--n job_input n--1 series
 job 1--n result 1--n delivery
 study 1--n event
-training, beside them
+commitment and training, beside them
 """
 
 from medaet.store.states import (
@@ -22,6 +22,7 @@ from medaet.store.tables.base import (
     OPEN,
     Base,
 )
+from medaet.store.tables.commitment import CommitmentRow
 from medaet.store.tables.event import EventRow
 from medaet.store.tables.received import AssociationRow, InstanceRow, SeriesRow, StudyRow
 from medaet.store.tables.training import TRAININGS_UNDER_WAY, TrainingRow
@@ -36,6 +37,7 @@ __all__ = [
     "AssociationOutcome",
     "AssociationRow",
     "Base",
+    "CommitmentRow",
     "DeliveryRow",
     "DeliveryState",
     "EventRow",

@@ -27,6 +27,7 @@ class Base(MappedAsDataclass, DeclarativeBase):
 JOBS_UNDER_WAY = text("state in ('ready', 'leased', 'analysed', 'encoding')")
 CURRENT = text("replaced_at is null")
 OPEN = text("ended_at is null")
+UNTOLD = text("due_at is not null")
 DELIVERIES_UNDER_WAY = text("state in ('ready', 'leased')")
 """Conditions of partial indexes, which hold the few rows that are not history.
 

@@ -65,6 +65,7 @@ class InstanceRow(Base, kw_only=True):
         attributes: Of the image, by PS3.6 keyword: geometry, size and pixel representation.
         pixel_offset: First byte of the pixel data's value in the file; None without any, or when it is deflated.
         pixel_length: Its length in bytes; None without any, or when it is encapsulated.
+        committed_at: When we answered for it (PS3.4 Annex J); retention leaves its study alone.
         association_id: That brought it last; the row of that association goes earlier than this one.
     """
 
@@ -94,6 +95,7 @@ class InstanceRow(Base, kw_only=True):
     pixel_offset: Mapped[int | None] = mapped_column(BigInteger, default=None)
     pixel_length: Mapped[int | None] = mapped_column(BigInteger, default=None)
     association_id: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    committed_at: Mapped[datetime | None] = mapped_column(default=None)
     generation: Mapped[int]
     received_at: Mapped[datetime]
     replaced_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -1,4 +1,4 @@
-"""Which association brought an instance, and how it ended: evidence that a series is complete.
+"""Which association brought an instance, and how it ended; what we answer for by storage commitment.
 
 To be run before the code that needs it; the code before it runs on without noticing.
 
@@ -14,6 +14,7 @@ branch_labels = None
 depends_on = None
 
 OPEN = sa.text("ended_at is null")
+UNTOLD = sa.text("due_at is not null")
 
 
 def upgrade() -> None:
@@ -37,8 +38,37 @@ def upgrade() -> None:
     )
     op.create_index("ix_association_started_at", "association", ["started_at"])
     op.add_column("instance", sa.Column("association_id", sa.BigInteger()))
+    op.create_table(
+        "commitment",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("calling_ae_title", sa.String(16), nullable=False),
+        sa.Column("called_ae_title", sa.String(16), nullable=False),
+        sa.Column("transaction_uid", sa.String(64), nullable=False),
+        sa.Column("answer", sa.JSON(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True)),
+        sa.Column("reported_at", sa.DateTime(timezone=True)),
+        sa.Column("last_error", sa.String()),
+        sa.PrimaryKeyConstraint("id", name="pk_commitment"),
+        sa.UniqueConstraint(
+            "calling_ae_title",
+            "transaction_uid",
+            name="uq_commitment_calling_ae_title_transaction_uid",
+        ),
+    )
+    op.create_index(
+        "ix_commitment_due_at",
+        "commitment",
+        ["due_at"],
+        sqlite_where=UNTOLD,
+        postgresql_where=UNTOLD,
+    )
+    op.add_column("instance", sa.Column("committed_at", sa.DateTime(timezone=True)))
 
 
 def downgrade() -> None:
+    op.drop_column("instance", "committed_at")
+    op.drop_table("commitment")
     op.drop_column("instance", "association_id")
     op.drop_table("association")
