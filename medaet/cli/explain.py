@@ -17,6 +17,7 @@ SENTENCES: Mapping[str, str] = {
     "job.analysed": "{analysis} found what it looks for on {device}, attempt {attempt}",
     "job.done": "results written and proven: {results}",
     "job.failed": "attempt {attempt} failed: {reason} ({error}); the next one in {wait_seconds} s",
+    "job.returned": "the worker stopped before attempt {attempt} began; the job is ready again",
     "job.rescued": "{reason}; the job is ready again",
     "job.buried": "given up after attempt {attempt}: {reason} ({error}); `medaet jobs retry` tries again",
     "job.requeued": "a person or a repeated series made it ready again after attempt {attempt}",

@@ -141,6 +141,22 @@ class WorkerSection(Section):
     job_timeout_seconds: Annotated[float, Field(gt=0)] = 900.0
     maximum_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
+    cache_path: Path | None = None
+
+
+class TrainingSection(Section):
+    """Where queued training runs live, and what they may use beside `worker.training_devices`."""
+
+    path: Path = Path("medaet-data/training")
+    borrowed_devices: tuple[str, ...] = ()
+    processors: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+
+class ModelsSection(Section):
+    """Where imported models are kept; None for the folder `models` beside the spool."""
+
+    path: Path | None = None
 
 
 class Web(Section):
@@ -204,6 +220,8 @@ class Config(Section):
     spool: Spool = Spool()
     series: SeriesSection = SeriesSection()
     worker: WorkerSection = WorkerSection()
+    training: TrainingSection = TrainingSection()
+    models: ModelsSection = ModelsSection()
     web: Web = Web()
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
@@ -216,6 +234,13 @@ class Config(Section):
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"peers: the name {doubled[0]!r} is used twice; rename one of them")
+        wanted, kept = self.worker.devices, self.worker.training_devices
+        listed = (wanted,) if isinstance(wanted, str) else wanted
+        if wanted != "auto" and kept and not set(listed) - set(kept):
+            raise ValueError(
+                "worker.training_devices: every device is kept for training and none is left for inference; "
+                "name one there as training.borrowed_devices instead"
+            )
         known = {*names, "sender"}
         for number, route in enumerate(self.routes):
             for name in route.send_to:
@@ -237,6 +262,16 @@ class Config(Section):
         return prefix + str(
             path if path.is_absolute() else self.spool.path.absolute().parent / path
         )
+
+    @property
+    def cache_path(self) -> Path:
+        """Where what is worked out about networks is kept, beside the spool by default."""
+        return self.worker.cache_path or self.spool.path.absolute().parent / "cache"
+
+    @property
+    def models_path(self) -> Path:
+        """The folder of imported models."""
+        return self.models.path or self.spool.path.absolute().parent / "models"
 
     def peer(self, name: str) -> Peer | None:
         """Find a peer by its name."""

@@ -73,6 +73,7 @@ class SeriesFacts:
     Attributes:
         image_type: Values of Image Type (PS3.3 §C.7.6.1.1.2), upper case.
         slices: Number of slices received: instances, or frames of multi-frame ones.
+        references: Series Instance UIDs that a SEG or RTSTRUCT refers to; empty for images.
     """
 
     series_instance_uid: str
@@ -84,3 +85,4 @@ class SeriesFacts:
     image_type: tuple[str, ...] = ()
     sop_class_uids: tuple[str, ...] = ()
     slices: int = 0
+    references: tuple[str, ...] = ()

@@ -28,6 +28,8 @@ KEYWORDS = (
     *("DiffusionBValue", "KVP", "ConvolutionKernel", "AcquisitionNumber", "InstanceNumber"),
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime"),
     *("NominalCardiacTriggerDelayTime", "AcquisitionTime", "ContentTime"),
+    # What the frames of results say
+    *("ReferencedSOPInstanceUID", "ReferencedFrameNumber", "ReferencedSegmentNumber"),
 )
 """What is kept; every other element is stepped over."""
 
@@ -45,7 +47,7 @@ class PixelElement:
     """Where the pixel data lies.
 
     Attributes:
-        vr: "OB" or "OW".
+        vr: "OB" or "OW"; "OF" or "OD" for Float and Double Float Pixel Data.
         offset: First byte of the value, counted in the content it was found in.
         length: What the length field says, in bytes; `UNDEFINED_LENGTH` when the value is encapsulated.
         present: How many bytes there are from `offset` to the end.

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from medaet.dicom.codes import Code
@@ -32,8 +32,11 @@ class Algorithm:
         seconds: How long it took.
         instance_key: Stands for study, algorithm, version, weights, settings and inputs; UIDs
             derive from it.
+        computed: How networks were computed, in words: engine, precision and its certificate, steps to save memory.
         procedure: Procedure reported (PS3.16 CID 100); None for the imaging procedure of the
             modality.
+        precision: Of the computation, such as "float32"; empty when the run does not say.
+        steps: What had to be done to fit into memory, such as "smaller window batch"; empty when nothing had.
     """
 
     name: str
@@ -48,7 +51,10 @@ class Algorithm:
     started_at: datetime
     seconds: float
     instance_key: str
+    computed: Mapping[str, str] = field(default_factory=dict)
     procedure: Code | None = None
+    precision: str = ""
+    steps: tuple[str, ...] = ()
 
     def uid(self, *parts: str) -> str:
         """Derive the UID of a part of the results; the same run gives the same UIDs."""
@@ -76,5 +82,8 @@ class Algorithm:
             "weights sha256": self.weights_sha256,
             "settings": json.dumps(dict(self.settings), sort_keys=True, default=str),
             "device": self.device,
+            **self.computed,
             "seconds": f"{self.seconds:.1f}",
+            **({"precision": self.precision} if self.precision else {}),
+            **({"memory steps": ", ".join(self.steps)} if self.steps else {}),
         }

@@ -9,12 +9,11 @@
 Names are numbers and hashes: nothing that a peer sends becomes part of a path.
 """
 
-import contextlib
 import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,17 +79,25 @@ class Spool:
                 sync(root)
                 sync(root.parent)
 
-    def write_result(
-        self, job_id: int, sop_instance_uid: str, content: bytes | Sequence[Buffer]
-    ) -> StoredFile:
+    def adopt_result(self, job_id: int, sop_instance_uid: str, path: Path) -> StoredFile:
         """Store one encoded result; it always survives a power cut, since its findings go next.
 
+        Args:
+            job_id: The job it belongs to.
+            sop_instance_uid: Of the result; decides the name.
+            path: The file, in the spool's file system; it moves.
+
         Raises:
-            OutOfSpaceError: the file system has no room, keeps no reserve, or cannot be written.
+            OutOfSpaceError: the file cannot be synced or named.
         """
-        pieces = [content] if isinstance(content, bytes) else content
-        folder = self.results(job_id).relative_to(self.root)
-        return self._store(folder / f"{hashed(sop_instance_uid)}.dcm", pieces)
+        target = self.results(job_id).relative_to(self.root) / f"{hashed(sop_instance_uid)}.dcm"
+        with explained(self.root):
+            with path.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+                size_bytes = os.fstat(file.fileno()).st_size
+                os.fsync(file.fileno())
+            self._place(path, self.root / target)
+        return StoredFile(path=str(target), sha256=sha256, size_bytes=size_bytes)
 
     def path(self, relative: str) -> Path:
         """Return where a path of the tables is on this host."""
@@ -147,16 +154,6 @@ class Spool:
         found = os.statvfs(self._incoming)
         return found.f_bavail * found.f_frsize
 
-    def _store(self, target: Path, content: Sequence[Buffer]) -> StoredFile:
-        pieces = [memoryview(piece).cast("B") for piece in content]
-        size_bytes = sum(map(len, pieces))
-        with explained(self.root):
-            self.check_space(size_bytes)
-            with self._part() as part:
-                sha256 = _write(part, pieces)
-                self._place(part, self.root / target)
-        return StoredFile(path=str(target), sha256=sha256, size_bytes=size_bytes)
-
     def _place(self, part: Path, target: Path) -> None:
         """Give a complete file its name, and make that name survive."""
         folder = target.parent
@@ -165,30 +162,6 @@ class Spool:
         sync(folder)
         for above in folder.relative_to(self.root).parents:
             sync(self.root / above)
-
-    @contextlib.contextmanager
-    def _part(self) -> Iterator[Path]:
-        """Yield a name of which there is only one, and remove the file if it gets no other."""
-        part = Path(self.new_part())
-        try:
-            yield part
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-
-
-def _write(part: Path, content: Sequence[Buffer]) -> str:
-    """Write the pieces to a new file, sync them and return their SHA-256."""
-    digest = hashlib.sha256()
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        for piece in content:
-            digest.update(piece)
-        write_all(descriptor, content)
-        os.fsync(descriptor)  # never tried twice: Linux drops the pages that it failed to write
-    finally:
-        os.close(descriptor)
-    return digest.hexdigest()
 
 
 def write_all(descriptor: int, content: Sequence[Buffer]) -> int:

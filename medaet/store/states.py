@@ -55,3 +55,12 @@ class Priority(StrEnum):
 
     ROUTINE = "routine"
     STAT = "stat"
+
+
+class TrainingState(StrEnum):
+    """ready -> leased -> done, or dead; a failed or interrupted attempt goes back to ready."""
+
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+    DEAD = "dead"

@@ -4,7 +4,7 @@ study 1--n series 1--n instance n--1 association
 study 1--n job 1--n job_input n--1 series
 job 1--n result 1--n delivery
 study 1--n event
-commitment
+commitment and training, beside them
 """
 
 from medaet.store.states import (
@@ -13,6 +13,7 @@ from medaet.store.states import (
     JobState,
     Priority,
     SeriesState,
+    TrainingState,
 )
 from medaet.store.tables.base import (
     CURRENT,
@@ -24,6 +25,7 @@ from medaet.store.tables.base import (
 from medaet.store.tables.commitment import CommitmentRow
 from medaet.store.tables.event import EventRow
 from medaet.store.tables.received import AssociationRow, InstanceRow, SeriesRow, StudyRow
+from medaet.store.tables.training import TRAININGS_UNDER_WAY, TrainingRow
 from medaet.store.tables.work import DeliveryRow, JobInputRow, JobRow, ResultRow
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "DELIVERIES_UNDER_WAY",
     "JOBS_UNDER_WAY",
     "OPEN",
+    "TRAININGS_UNDER_WAY",
     "AssociationOutcome",
     "AssociationRow",
     "Base",
@@ -47,4 +50,6 @@ __all__ = [
     "SeriesRow",
     "SeriesState",
     "StudyRow",
+    "TrainingRow",
+    "TrainingState",
 ]
