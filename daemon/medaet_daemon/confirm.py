@@ -6,7 +6,7 @@ import structlog
 
 from medaet.config.model import Config, Peer
 from medaet.errors import MedaetError, PeerRefusedError, PeerUnavailableError
-from medaet.network.commitment import report
+from medaet.network.reporting import report
 from medaet.store.commitments import Commitment, CommitmentStore
 
 log = structlog.get_logger()

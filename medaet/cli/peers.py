@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,10 +19,13 @@ from medaet.cli.output import (
     print_json,
     print_table,
 )
+from medaet.cli.tables import opened
+from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.config.model import Config, Peer
 from medaet.errors import ConfigError, PeerUnavailableError
 from medaet.network import scu
+from medaet.store.associations import AssociationStore
 
 app = typer.Typer(name="peers", help="The application entities we talk to.", no_args_is_help=True)
 
@@ -95,6 +99,45 @@ def send(
     if stored < len(files) or not files:
         lost = any(isinstance(outcome.error, PeerUnavailableError) for outcome in outcomes)
         raise typer.Exit(NOT_REACHED if lost else FAILED)
+
+
+@app.command()
+def traffic(
+    *,
+    hours: Annotated[float, typer.Option(help="how far to look back", min=0.01)] = 24.0,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what came from whom, and how fast. Exit 0, 2 for a wrong configuration, 3 without a database.
+
+    Associations that are still open count with the instances that are recorded when they end.
+    """
+    with exit_codes(), opened(load(config)) as database:
+        found = AssociationStore(database, SystemClock()).traffic(timedelta(hours=hours))
+    if as_json:
+        print_json(found)
+        return
+    print_table(
+        (
+            *("AE title", "address", "associations", "not released", "stored", "refused"),
+            *("MB", "instances/s", "MB/s"),
+        ),
+        [
+            (
+                one.calling_ae_title,
+                one.address,
+                one.associations,
+                one.unfinished,
+                one.stored,
+                one.refused,
+                f"{one.size_bytes / 1e6:.1f}",
+                f"{one.stored / one.seconds:.1f}" if one.seconds else "",
+                f"{one.size_bytes / 1e6 / one.seconds:.1f}" if one.seconds else "",
+            )
+            for one in found
+        ],
+        empty=f"nothing came in the last {hours:g} hours",
+    )
 
 
 def _peer(config: Config, name: str) -> Peer:

@@ -13,6 +13,7 @@ import medaet.errors
 from medaet.cli import COMMANDS, application
 from medaet.cli.explain import SENTENCES
 from medaet.plugin import hookspecs
+from tests.architecture import conformance
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -79,6 +80,12 @@ def test_every_error_is_drawn_in_the_tree() -> None:
         if issubclass(one, medaet.errors.MedaetError)
     }
     assert drawn == defined - {"MedaetError"}
+
+
+def test_conformance_statement_has_the_tables_of_the_code() -> None:
+    page = conformance.PAGE.read_text()
+    assert set(conformance.TABLES) == {found["name"] for found in conformance.MARK.finditer(page)}
+    assert conformance.filled(page) == page, "run python -m tests.architecture.conformance"
 
 
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)

@@ -9,6 +9,7 @@ from medaet.dicom.intake import Intake, take_in
 from medaet.errors import InstanceError
 from medaet.network.admission import Admission, Seats
 from medaet.network.association import Association, Service
+from medaet.network.commitment import decode_request
 from medaet.network.contexts import TRANSFER_SYNTAXES
 from medaet.network.dimse import COMMAND, MESSAGE_ID, STATUS, decode_command
 from medaet.network.pdu import ABORT, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, HEADER, RELEASE_RP
@@ -17,6 +18,9 @@ from medaet.network.wire import Wire
 from medaet.store.associations import Ending, Sender
 
 LARGEST_INPUT = 100_000
+COMMITMENT = 250
+"""First kind of input that asks for storage commitment."""
+
 SYNTAXES = [str(syntax) for syntax in TRANSFER_SYNTAXES[:6]]
 SUCCESS = 0x0000
 
@@ -92,6 +96,9 @@ def one_input(content: bytes) -> None:
     kind, rest = content[0], content[1:LARGEST_INPUT]
     if kind < 200:
         converse(rest)
+    elif kind >= COMMITMENT:
+        with contextlib.suppress(InstanceError):
+            decode_request(rest, SYNTAXES[kind % 2])
     else:
         inspect(rest, SYNTAXES[kind % len(SYNTAXES)])
 

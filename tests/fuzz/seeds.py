@@ -9,7 +9,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydicom import Dataset
+
 from medaet.network import dimse
+from medaet.network.commitment import encode
 from medaet.network.dimse import encode_command
 from medaet.network.pdu import HEADER
 from tests.faults.senders import CT, EXPLICIT, RELEASE, Instances, data_pdus, request
@@ -37,9 +40,20 @@ def seeds() -> Iterator[bytes]:
     yield TALK + asked + HEADER.pack(4, 0xFFFFFFFF)
     for kind in range(200, 206):
         yield bytes((kind,)) + content
+    for kind, syntax in ((250, EXPLICIT), (251, IMPLICIT)):
+        yield bytes((kind,)) + _request(syntax)
     squeezer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     deflated = squeezer.compress(content) + squeezer.flush()
     yield from (bytes((kind,)) + deflated for kind in range(200, 206))
+
+
+def _request(syntax: str) -> bytes:
+    """Encode the Action Information of a request for storage commitment."""
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = CT, "1.2.3"
+    asked = Dataset()
+    asked.TransactionUID, asked.ReferencedSOPSequence = "1.2.9", [item, item]
+    return encode(asked, syntax)
 
 
 def _command(context_id: int, field: int, sop_class: str, uid: str, kind: int) -> bytes:

@@ -9,6 +9,9 @@ from tests.fuzz.corpus import inputs
 from tests.fuzz.receive import converse, one_input
 from tests.fuzz.seeds import seeds
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning"
+)  # pydicom wonders about what it reads
 SEEDS = list(seeds())
 
 

@@ -1,7 +1,9 @@
 """`medaet peers` and `medaet send`, with a stand-in PACS at the other end."""
 
+import contextlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,17 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
 from medaet.cli import peers
+from medaet.config.load import load
+from medaet.network.spooling import SpoolSink
+from medaet.store import migrate
+from medaet.store.associations import Ending, Sender
+from medaet.store.engine import Database
+from medaet.store.files import Spool
+from medaet.store.tables import AssociationOutcome
+from medaet.testing.clock import FakeClock
 from medaet.testing.pacs import StandInPacs
 from medaet.testing.phantom import write_series
+from medaet.testing.work import store
 
 
 @pytest.fixture
@@ -116,3 +127,28 @@ def test_send_exits_1_when_there_is_nothing_to_send(config: Path, tmp_path: Path
     empty = tmp_path / "empty"
     empty.mkdir()
     assert _run("send", empty, "--to", "pacs", "--config", config).exit_code == 1
+
+
+def test_traffic_shows_what_came_and_how_fast(config: Path, tmp_path: Path) -> None:
+    with config.open("a") as file:
+        file.write(f'[spool]\npath = "{tmp_path / "spool"}"\n')
+    url = load(config).database_url
+    migrate.upgrade(url)
+    clock = FakeClock(datetime.now(UTC) - timedelta(hours=1))
+    with contextlib.closing(Database(url)) as database:
+        sink = SpoolSink(
+            Spool(tmp_path / "spool", durable=False), database, clock, receiver="host/0"
+        )
+        sender = Sender("CT1", "MEDAET", "10.0.0.7")
+        for path in write_series(tmp_path / "ct", shape=(4, 4, 4)):
+            store(path, sink, sender)
+        clock.advance(timedelta(seconds=2))
+        sink.end(sender, Ending(AssociationOutcome.ABORTED, 4, 1, 8_000_000))
+    [line] = json.loads(_run("peers", "traffic", "--json", "--config", config).stdout)
+    assert (line["calling_ae_title"], line["stored"], line["refused"]) == ("CT1", 4, 1)
+    assert (line["associations"], line["unfinished"], line["seconds"]) == (1, 1, 2.0)
+    table = _run("peers", "traffic", "--config", config).stdout
+    for shown in ("CT1", "10.0.0.7", "8.0", "2.0", "4.0"):
+        assert shown in table
+    nothing = _run("peers", "traffic", "--hours", "0.5", "--config", config).stdout
+    assert "nothing came" in nothing

@@ -60,12 +60,11 @@ static void hear(int peer, uint8_t *to, size_t size)
     }
 }
 
-/* The value of (0000,0900) in a response, implicit VR little endian (PS3.7 E.1). */
+/* "No data set" in (0000,0800), and (0000,0900) behind it with Success: implicit VR little endian (PS3.7 E.1). */
 static void check_status(const uint8_t *body, size_t size)
 {
-    static const uint8_t element[] = {0, 0, 0, 9, 2, 0, 0, 0};
-    const uint8_t *found = memmem(body, size, element, sizeof element);
-    if (!found || found + 10 > body + size || found[8] || found[9]) {
+    static const uint8_t success[] = {0, 0, 0, 8, 2, 0, 0, 0, 1, 1, 0, 0, 0, 9, 2, 0, 0, 0, 0, 0};
+    if (!memmem(body, size, success, sizeof success)) {
         fprintf(stderr, "an instance was not stored\n");
         exit(2);
     }
