@@ -18,6 +18,7 @@ import structlog
 from medaet.clock import SystemClock
 from medaet.config.model import Config
 from medaet.errors import ConfigError, SchemaError
+from medaet.plugin.certificate import CertificateStore
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
@@ -27,8 +28,12 @@ from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
+from medaet.worker.admission import Admission
 from medaet.worker.child import WorkerChild
 from medaet.worker.limits import host_bytes
+from medaet.worker.peaks import Peaks, peaks_file
+from medaet.worker.sharing import DEVICE_SHARE, Sharing
+from medaet.worker.terms import TermsOf
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
@@ -155,19 +160,38 @@ def _pipeline(config: Config) -> list[stage.Stage]:
 
 
 def _worker(config: Config, device: str) -> list[stage.Stage]:
-    """Build the lanes of a device; they share its child, and nothing else."""
-    child = WorkerChild(
-        device,
-        cache=config.cache_path,
-        limit_bytes=int(config.worker.memory_fraction * host_bytes()),
-    )
+    """Build the lanes of a device's children; these share its memory, lanes share a child, and nothing else."""
     clock, registry = SystemClock(), discover()
+    terms_of = TermsOf(config.compute, registry, CertificateStore(config.certificates_path))
     stages: list[stage.Stage] = []
-    for lane in lanes(child):
-        database, spool, jobs = _tables(config)
-        inputs = Inputs(InstanceStore(database, clock), spool, registry)
-        stages.append(Analyse(inputs, spool, jobs, config.worker, lane, clock))
+    for number, child in enumerate(_children(config, device), start=1):
+        for lane in lanes(child, terms_of, number):
+            database, spool, jobs = _tables(config)
+            inputs = Inputs(InstanceStore(database, clock), spool, registry)
+            stages.append(Analyse(inputs, spool, jobs, config.worker, lane, clock))
     return stages
+
+
+def _children(config: Config, device: str) -> list[WorkerChild]:
+    """Prepare the children of a device; each starts when it is first needed."""
+    limit_bytes = int(config.worker.memory_fraction * host_bytes())
+    sharing = Sharing(
+        config.worker.children_per_device,
+        Peaks(peaks_file(config.cache_path, device)),
+        Admission(limit_bytes, int(DEVICE_SHARE * _device_bytes(device))),
+    )
+    return [
+        WorkerChild(device, cache=config.cache_path, limit_bytes=limit_bytes, sharing=sharing)
+        for _ in range(sharing.children)
+    ]
+
+
+def _device_bytes(device: str) -> int:
+    """Ask how much memory a device has of its own, in a process of its own; 0 for a CPU."""
+    if device == "cpu":
+        return 0
+    script = f"from medaet.compute.device import memory_bytes; print(memory_bytes({device!r}))"
+    return int(_answered(script) or 0)
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
@@ -213,6 +237,11 @@ def _devices(config: Config) -> list[str]:
         named = [wanted] if isinstance(wanted, str) else wanted
         return [name for name in named if name not in kept]
     script = "from medaet.compute.device import devices; print(*devices('auto'))"
+    return [name for name in _answered(script).split() if name not in kept]
+
+
+def _answered(script: str) -> str:
+    """Run a line that needs torch in a process of its own, and return what it prints."""
     found = subprocess.run(
         [sys.executable, "-P", "-c", script],
         capture_output=True,
@@ -225,7 +254,7 @@ def _devices(config: Config) -> list[str]:
             "worker.devices: torch cannot be used on this host; install medaet[torch] "
             f"({(found.stderr.strip().splitlines() or ['no message'])[-1]})"
         )
-    return [name for name in found.stdout.split() if name not in kept]
+    return found.stdout
 
 
 def _die_with_parent(number: signal.Signals) -> None:

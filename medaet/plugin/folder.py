@@ -1,4 +1,4 @@
-"""Findings as files: JSON for words and numbers, npy for arrays, never a pickle."""
+"""Findings and volumes as files: JSON for words and numbers, npy for arrays, never a pickle."""
 
 import json
 import os
@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medaet.dicom.codes import Code
+from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.findings import Findings, Measurement, Segment
 
@@ -62,6 +64,30 @@ def load(folder: Path) -> Findings:
         )
     except (AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
         raise FindingsError(f"the findings cannot be read ({type(error).__name__})") from error
+
+
+def save_volume(volume: Volume, folder: Path) -> None:
+    """Write a volume's voxels and geometry; its UIDs stay behind, a worker child has no use for them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "voxels.npy", volume.voxels, allow_pickle=False)
+    geometry = {
+        "affine": volume.affine.tolist(),
+        "modality": volume.modality,
+        "padding": volume.padding,
+    }
+    (folder / "volume.json").write_text(json.dumps(geometry), encoding="utf-8")
+
+
+def load_volume(folder: Path) -> Volume:
+    """Map a volume's voxels into memory, read-only."""
+    geometry = json.loads((folder / "volume.json").read_text(encoding="utf-8"))
+    voxels: NDArray[Any] = np.load(folder / "voxels.npy", mmap_mode="r", allow_pickle=False)
+    return Volume(
+        voxels,
+        np.asarray(geometry["affine"], dtype=np.float64),
+        geometry["modality"],
+        padding=tuple(geometry["padding"]) if geometry["padding"] else None,
+    )
 
 
 def _segment(one: Mapping[str, Any], folder: Path, number: int) -> Segment:

@@ -1,28 +1,29 @@
 """The agent's side of a worker child: start it, feed it, time it, replace it."""
 
-import contextlib
 import itertools
 import queue
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
-from medaet import errors
 from medaet.errors import (
     AnalysisError,
     ChildCrashedError,
-    ChildTimeoutError,
     MedaetError,
     WithdrawnError,
 )
 from medaet.plugin import folder
+from medaet.worker.peaks import Peak
 from medaet.worker.process import ChildProcess, Setting
 from medaet.worker.protocol import Message
 from medaet.worker.request import Request, Run
-from medaet.worker.shared import Lender, described
+from medaet.worker.said import late, raised
+from medaet.worker.shared import Lender, lending
+from medaet.worker.sharing import Sharing
 from medaet.worker.ticket import Lost, Ticket
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ class WorkerChild:
         cache: Folder for what is worked out about networks once.
         limit_bytes: Most host memory the child may take; 0 for no limit.
         silence_seconds: How long the child may send no sign of life.
+        sharing: What it shares with other children of the device; None where it has the device to itself.
     """
 
     def __init__(
@@ -55,9 +57,13 @@ class WorkerChild:
         cache: Path | None = None,
         limit_bytes: int = 0,
         silence_seconds: float = 30.0,
+        sharing: Sharing | None = None,
     ) -> None:
         self.device = device
-        self._setting = Setting(device, tuple(modules), cache, limit_bytes, silence_seconds)
+        self._sharing = sharing or Sharing()
+        self._setting = Setting(
+            device, tuple(modules), cache, limit_bytes, silence_seconds, 1 / self._sharing.children
+        )
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
         self._process: ChildProcess | None = None
@@ -68,6 +74,7 @@ class WorkerChild:
         self._held_at_first: tuple[int, int] | None = None
         self._retiring = False
         self._draining = False
+        self._platform: dict[str, str] = {}
 
     @property
     def process_id(self) -> int | None:
@@ -78,6 +85,18 @@ class WorkerChild:
     def network_cut(self) -> bool:
         """Whether the running child has no network."""
         return self._process is not None and self._process.network_cut
+
+    @property
+    def platform(self) -> dict[str, str]:
+        """Device and versions of what computes, by name; starts the child where none has run yet.
+
+        Raises:
+            ChildCrashedError: it cannot be started.
+        """
+        with self._changed:
+            if not self._platform:
+                self._platform = (self._process or self._start()).platform
+            return dict(self._platform)
 
     def analyse(self, request: Request, *, on_alive: Callable[[], None] = lambda: None) -> Run:
         """Run one analysis.
@@ -96,21 +115,24 @@ class WorkerChild:
             PermanentError: what it raised will be raised again, such as a PluginError.
             WithdrawnError: the worker stops, and this was not begun.
         """
-        with _lending(request) as lender:
-            starts = 0
-            while True:
+        asked_at = time.monotonic()
+        with (
+            lending(request.lender) as lender,
+            self._sharing.admitted(self, request, on_alive=on_alive) as expected,
+        ):
+            reason: AnalysisError
+            for _ in range(STARTS):
                 shutil.rmtree(request.where, ignore_errors=True)
                 request.where.mkdir(parents=True)
-                ticket = self._asked(request, lender)
+                ticket = self._asked(request, lender, expected)
                 try:
                     answer = self._answer(ticket, request, on_alive)
                 finally:
                     self._forget(ticket)
                 if not isinstance(answer, Lost):
-                    return self._run(request, ticket, answer)
-                starts += 1
-                if starts == STARTS:
-                    raise answer.reason
+                    return self._run(request, (ticket.began_at or asked_at) - asked_at, answer)
+                reason = answer.reason
+            raise reason
 
     @property
     def busy(self) -> bool:
@@ -133,7 +155,7 @@ class WorkerChild:
         if process is not None:
             process.end(ChildCrashedError("the worker child was closed"))
 
-    def _asked(self, request: Request, lender: Lender) -> Ticket:
+    def _asked(self, request: Request, lender: Lender, expected: Peak) -> Ticket:
         """Hand a request to the child, starting or replacing it first where that is due."""
         self._retire()
         with self._changed:
@@ -143,16 +165,7 @@ class WorkerChild:
             ticket = Ticket(next(self._numbers))
             self._tickets[ticket.number] = ticket
         process.send(
-            {
-                "kind": "analyse",
-                "id": ticket.number,
-                "analysis": request.analysis,
-                "settings": dict(request.settings),
-                "inputs": {role: described(volume) for role, volume in request.inputs.items()},
-                "findings": str(request.where.absolute()),
-                "urgent": request.urgent,
-                "terms": request.terms.plain(),
-            },
+            request.message(ticket.number, expected.device_bytes or expected.host_bytes),
             [lender.descriptor(volume.voxels) for volume in request.inputs.values()],
         )
         return ticket
@@ -197,21 +210,24 @@ class WorkerChild:
                 self._withdraw(ticket)
                 raise
             if ticket.seconds > request.seconds:
-                self._end(ticket, _late(request))
+                self._end(ticket, late(request))
 
-    def _run(self, request: Request, ticket: Ticket, answer: Message) -> Run:
+    def _run(self, request: Request, waited: float, answer: Message) -> Run:
         self._note(answer)
         if answer["kind"] == "error":
-            raise _raised(request.analysis, answer)
-        waited = (ticket.began_at or ticket.asked_at) - ticket.asked_at
+            raise raised(request.analysis, answer)
+        peak = Peak(int(answer["host_peak_bytes"]), int(answer["device_peak_bytes"]))
+        if answer["alone"]:
+            self._sharing.peaks.seen(request, peak)
         return Run(
             folder.load(request.where).resolved(dict(request.inputs)),
             load_seconds=float(answer["load_seconds"]),
             analyse_seconds=float(answer["analyse_seconds"]),
+            network_seconds=float(answer["network_seconds"]),
             wait_seconds=waited,
             computed={str(key): str(value) for key, value in answer["computed"].items()},
-            host_peak_bytes=int(answer["host_peak_bytes"]),
-            device_peak_bytes=int(answer["device_peak_bytes"]),
+            host_peak_bytes=peak.host_bytes,
+            device_peak_bytes=peak.device_bytes,
         )
 
     def _note(self, answer: Message) -> None:
@@ -278,31 +294,3 @@ class WorkerChild:
             for ticket in self._tickets.values():
                 ticket.answers.put(reason if ticket is guilty else Lost(reason))
             self._changed.notify_all()
-
-
-@contextlib.contextmanager
-def _lending(request: Request) -> Iterator[Lender]:
-    """Give the memory of a request's inputs, or some of our own to copy them to."""
-    if request.lender is not None:
-        yield request.lender
-        return
-    with contextlib.closing(Lender()) as lender:
-        yield lender
-
-
-def _late(request: Request) -> ChildTimeoutError:
-    return ChildTimeoutError(
-        f"{request.analysis} exceeded its time limit of {request.seconds:g} s; raise "
-        "worker.job_timeout_seconds if it needs more"
-    )
-
-
-def _raised(analysis: str, message: Message) -> MedaetError:
-    """Turn an error of the child into one of ours; those that are ours already keep their class."""
-    name, reason = str(message.get("error")), str(message.get("reason", ""))
-    frames = [str(frame) for frame in message.get("frames", ())][-1:]
-    text = f"{analysis} raised {name}" + (f": {reason}" if reason else "")
-    text += f" at {frames[0]}" if frames else ""
-    kind = getattr(errors, name, None) if message.get("own") else None
-    own = isinstance(kind, type) and issubclass(kind, MedaetError)
-    return kind(text) if own and kind is not None else AnalysisError(text)

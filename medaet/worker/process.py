@@ -50,6 +50,7 @@ class Setting:
         cache: Folder for what is worked out about networks once; None for none.
         limit_bytes: Most host memory it may take; 0 for no limit.
         silence_seconds: How long it may send no sign of life.
+        share: Of the device's memory, for it among the children of the device.
     """
 
     device: str
@@ -57,6 +58,7 @@ class Setting:
     cache: Path | None = None
     limit_bytes: int = 0
     silence_seconds: float = 30.0
+    share: float = 1.0
 
 
 class ChildProcess:
@@ -94,6 +96,7 @@ class ChildProcess:
             self._clear()
             raise
         self.network_cut = bool(hello.get("network_cut"))
+        self.platform = {str(key): str(one) for key, one in hello.get("platform", {}).items()}
         self._channel.settimeout(setting.silence_seconds)
         self._reader = threading.Thread(target=self._read, name="child", daemon=True)
         self._reader.start()
@@ -119,7 +122,7 @@ class ChildProcess:
         setting = self._setting
         command = [sys.executable, "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
         command += ["--agent", str(os.getpid()), "--device", setting.device]
-        command += ["--limit-bytes", str(setting.limit_bytes)]
+        command += ["--limit-bytes", str(setting.limit_bytes), "--share", str(setting.share)]
         command += ["--cache", str(setting.cache.absolute())] if setting.cache else []
         for module in setting.modules:
             command += ["--module", module]

@@ -2,6 +2,8 @@
 
 import mmap
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,16 @@ class Lender:
         for _, descriptor in self._lent.values():
             os.close(descriptor)
         self._lent.clear()
+
+
+@contextmanager
+def lending(lender: Lender | None) -> Iterator[Lender]:
+    """Use the memory that inputs were read into, or some of our own to copy them to."""
+    if lender is not None:
+        yield lender
+        return
+    with closing(Lender()) as own:
+        yield own
 
 
 def described(volume: Volume) -> Message:
