@@ -4,12 +4,15 @@ What a plugin author imports is here; importing it never loads torch.
 """
 
 from medaet.dicom.codes import Code
+from medaet.dicom.structures import Structure, structure
 from medaet.dicom.volume import Volume
 from medaet.errors import MedaetError
 from medaet.plugin.analysis import Analysis, AnalysisRuntime, Settings
 from medaet.plugin.features import FeatureSettings
-from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.hookspecs import hookimpl
+from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.segment import Segment, segments_of
 from medaet.plugin.selector import SeriesSelector
 
 __version__ = "0.1.0"
@@ -17,14 +20,19 @@ __all__ = [
     "Analysis",
     "AnalysisRuntime",
     "Code",
+    "Evaluation",
     "FeatureSettings",
     "Findings",
     "Measurement",
     "MedaetError",
+    "ParametricMap",
     "Segment",
     "SeriesSelector",
     "Settings",
+    "Structure",
     "Volume",
     "__version__",
     "hookimpl",
+    "segments_of",
+    "structure",
 ]

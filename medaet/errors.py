@@ -8,6 +8,7 @@
     │   ├── OutOfSpaceError          the file system that holds the spool is full
     │   ├── LeaseLostError           the lease ended and another worker may hold the job
     │   ├── WithdrawnError           the worker stopped before the work was begun
+    │   ├── TrainingError            a training run ended before its time; it goes on from its checkpoint
     │   └── AnalysisError            one run of an analysis failed; it costs one attempt
     │       ├── ChildCrashedError    the worker child died
     │       ├── ChildTimeoutError    the analysis exceeded its time limit or stopped answering
@@ -23,6 +24,7 @@
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
         ├── EngineError              an inference engine cannot run this network on this host
         ├── PrecisionError           a reduced precision costs more than the analysis allows
+        ├── ConformanceError         the plugin does not keep the contract
         ├── EncodingError            the findings cannot be written as DICOM objects
         ├── ProofError               an encoded result does not say what the plugin found
         └── PeerRefusedError         the peer will not take this instance
@@ -66,6 +68,10 @@ class LeaseLostError(TransientError):
 
 class WithdrawnError(TransientError):
     """The worker stopped before the work was begun."""
+
+
+class TrainingError(TransientError):
+    """A training run ended before its time; it goes on from its checkpoint."""
 
 
 class AnalysisError(TransientError):
@@ -122,6 +128,10 @@ class EngineError(PermanentError):
 
 class PrecisionError(PermanentError):
     """A reduced precision costs more than the analysis allows."""
+
+
+class ConformanceError(PermanentError):
+    """The plugin does not keep the contract; the message names its fault."""
 
 
 class EncodingError(PermanentError):

@@ -6,8 +6,6 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -16,35 +14,35 @@ from pathlib import Path
 import structlog
 
 from medaet.clock import SystemClock
+from medaet.config.load import load
 from medaet.config.model import Config
 from medaet.errors import ConfigError, SchemaError
 from medaet.plugin.certificate import CertificateStore
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
+from medaet.queue.trainings import TrainingQueue
 from medaet.routes import check_routes
 from medaet.store import migrate
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
-from medaet.worker.admission import Admission
-from medaet.worker.child import WorkerChild
-from medaet.worker.limits import host_bytes
-from medaet.worker.peaks import Peaks, peaks_file
-from medaet.worker.sharing import DEVICE_SHARE, Sharing
 from medaet.worker.terms import TermsOf
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
 from medaet_daemon.deliver import Deliver
+from medaet_daemon.devices import children, devices
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
 from medaet_daemon.lane import lanes
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
+from medaet_daemon.source import Source
 from medaet_daemon.supervise import Role, Supervisor
+from medaet_daemon.train import Train
 
 log = structlog.get_logger()
 
@@ -59,7 +57,7 @@ def run(
 
     Args:
         config: The whole configuration.
-        role: "all", "receive", "pipeline" or "worker".
+        role: "all", "receive", "pipeline", "worker" or "training".
         device: The one device of a worker; None for all that the configuration names.
         pulse_fd: The supervisor's pipe; None for a process that has no supervisor.
         path: Where the configuration came from, handed on to the processes.
@@ -67,7 +65,7 @@ def run(
     Returns:
         The exit status.
     """
-    if pulse_fd is None and (role == "all" or (role == "worker" and device is None)):
+    if pulse_fd is None and (role in ("all", "training") or (role == "worker" and device is None)):
         return _supervise(config, role, path)
     if pulse_fd is not None:
         _die_with_parent(signal.SIGTERM if role == "receive" else signal.SIGKILL)
@@ -75,9 +73,11 @@ def run(
     name = f"{role}-{device}" if device else role
     with _only_one(config, name):
         if role == "receive":
-            receive.main_loop(config, ready=pulse.start)
+            receive.main_loop(config, pulse.start, lambda: load(path))
         elif role == "pipeline":
             _run_stages(_pipeline(config), pulse)
+        elif role == "training":
+            _run_stages([_trainer(config)], pulse)
         else:
             _run_stages(_worker(config, device or "cpu"), pulse)
     return 0
@@ -106,23 +106,25 @@ class Pulse:
 
 def _supervise(config: Config, role: str, path: Path | None) -> int:
     """Check what can be checked before anything starts, then run every role."""
-    registry = discover()
+    registry = discover(models=config.models_path)
     for refused in registry.refused:
         log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
     check_routes(config, registry)
     _prepare(config)
-    devices = _devices(config)
+    named = [] if role == "training" else devices(config)
     common = ("--config", str(path)) if path else ()
     roles = [
         Role(f"worker {device}", ("--role", "worker", "--device", device, *common))
-        for device in devices
+        for device in named
     ]
     if role == "all":
         roles = [
-            Role("receive", ("--role", "receive", *common)),
+            Role("receive", ("--role", "receive", *common), reloads=True),
             Role("pipeline", ("--role", "pipeline", *common)),
             *roles,
         ]
+    if role == "training" or (role == "all" and _training_devices(config)):
+        roles.append(Role("training", ("--role", "training", *common)))
     return Supervisor(roles).run()
 
 
@@ -146,13 +148,13 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     clock = SystemClock()
     database, spool, jobs = _tables(config)
     deliveries = DeliveryQueue(database, clock)
-    registry = discover()
-    studies = StudyStore(database, clock)
+    registry = discover(models=config.models_path)
+    studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
-        Assemble(studies, config.series, clock),
-        Dispatch(database, jobs, registry, config, clock),
-        Encode(Inputs(InstanceStore(database, clock), spool, registry), spool, jobs, registry),
+        Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
+        Dispatch(database, spool, jobs, registry, config, clock),
+        Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),
@@ -161,10 +163,10 @@ def _pipeline(config: Config) -> list[stage.Stage]:
 
 def _worker(config: Config, device: str) -> list[stage.Stage]:
     """Build the lanes of a device's children; these share its memory, lanes share a child, and nothing else."""
-    clock, registry = SystemClock(), discover()
+    clock, registry = SystemClock(), discover(models=config.models_path)
     terms_of = TermsOf(config.compute, registry, CertificateStore(config.certificates_path))
     stages: list[stage.Stage] = []
-    for number, child in enumerate(_children(config, device), start=1):
+    for number, child in enumerate(children(config, device), start=1):
         for lane in lanes(child, terms_of, number):
             database, spool, jobs = _tables(config)
             inputs = Inputs(InstanceStore(database, clock), spool, registry)
@@ -172,26 +174,26 @@ def _worker(config: Config, device: str) -> list[stage.Stage]:
     return stages
 
 
-def _children(config: Config, device: str) -> list[WorkerChild]:
-    """Prepare the children of a device; each starts when it is first needed."""
-    limit_bytes = int(config.worker.memory_fraction * host_bytes())
-    sharing = Sharing(
-        config.worker.children_per_device,
-        Peaks(peaks_file(config.cache_path, device)),
-        Admission(limit_bytes, int(DEVICE_SHARE * _device_bytes(device))),
+def _trainer(config: Config) -> stage.Stage:
+    database, _, _ = _tables(config)
+    devices = _training_devices(config)
+    if not devices:
+        raise ConfigError(
+            "worker.training_devices: no device is kept for training; name one, or one of inference as "
+            "training.borrowed_devices"
+        )
+    return Train(
+        TrainingQueue(database, SystemClock(), maximum_attempts=config.worker.maximum_attempts),
+        devices,
+        timedelta(seconds=config.worker.lease_seconds),
+        borrowed=not config.worker.training_devices,
+        processors=config.training.processors,
     )
-    return [
-        WorkerChild(device, cache=config.cache_path, limit_bytes=limit_bytes, sharing=sharing)
-        for _ in range(sharing.children)
-    ]
 
 
-def _device_bytes(device: str) -> int:
-    """Ask how much memory a device has of its own, in a process of its own; 0 for a CPU."""
-    if device == "cpu":
-        return 0
-    script = f"from medaet.compute.device import memory_bytes; print(memory_bytes({device!r}))"
-    return int(_answered(script) or 0)
+def _training_devices(config: Config) -> tuple[str, ...]:
+    """Name the devices to train on: those kept for it, else those it may borrow."""
+    return config.worker.training_devices or config.training.borrowed_devices
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
@@ -228,33 +230,6 @@ def _each(stages: Sequence[stage.Stage], name: str) -> None:
         method = getattr(one, name, None)
         if method is not None:
             method()
-
-
-def _devices(config: Config) -> list[str]:
-    """Name the devices to work on; asked in a process of its own, since only that one may load torch."""
-    wanted, kept = config.worker.devices, config.worker.training_devices
-    if wanted != "auto":
-        named = [wanted] if isinstance(wanted, str) else wanted
-        return [name for name in named if name not in kept]
-    script = "from medaet.compute.device import devices; print(*devices('auto'))"
-    return [name for name in _answered(script).split() if name not in kept]
-
-
-def _answered(script: str) -> str:
-    """Run a line that needs torch in a process of its own, and return what it prints."""
-    found = subprocess.run(
-        [sys.executable, "-P", "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    if found.returncode:
-        raise ConfigError(
-            "worker.devices: torch cannot be used on this host; install medaet[torch] "
-            f"({(found.stderr.strip().splitlines() or ['no message'])[-1]})"
-        )
-    return found.stdout
 
 
 def _die_with_parent(number: signal.Signals) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from medaet.queue.jobs import JobQueue
 from medaet.queue.lease import KeptLease, kept
 from medaet.queue.rows import Job, NewResult
 from medaet.results.algorithm import Algorithm
-from medaet.results.objects import encode
+from medaet.results.objects import Encoded, encode
 from medaet.results.preview import write_preview
 from medaet.results.source import Source
 from medaet.store.files import Spool
@@ -72,30 +73,35 @@ class Encode:
         findings = folder.load(where)
         paths, volumes = self._inputs.paths(job), self._inputs.volumes(job)
         findings = findings.resolved(volumes)
-        encoded = encode(findings, Source(paths, volumes), self._algorithm(job, where))
-        lease.check()
-        results = []
-        for one in encoded:
-            stored = self._spool.write_result(job.id, one.sop_instance_uid, one.content)
-            results.append(
-                NewResult(
-                    kind=one.kind,
-                    sop_class_uid=one.sop_class_uid,
-                    sop_instance_uid=one.sop_instance_uid,
-                    series_instance_uid=one.series_instance_uid,
-                    path=stored.path,
-                    sha256=stored.sha256,
-                    size_bytes=stored.size_bytes,
-                    proof=one.proof,
-                )
-            )
+        work = self._spool.work(job.id, job.attempt).with_suffix(".results")
+        try:
+            encoded = encode(findings, Source(paths, volumes), self._algorithm(job, where), work)
+            lease.check()
+            results = [self._adopted(job, one) for one in encoded]
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
         for role, volume in volumes.items():
             write_preview(
                 self._spool.results(job.id) / f"{role}.png", volume, findings, title=job.analysis
             )
         return results
 
+    def _adopted(self, job: Job, one: Encoded) -> NewResult:
+        """Move a result to where it stays."""
+        stored = self._spool.adopt_result(job.id, one.sop_instance_uid, one.path)
+        return NewResult(
+            kind=one.kind,
+            sop_class_uid=one.sop_class_uid,
+            sop_instance_uid=one.sop_instance_uid,
+            series_instance_uid=one.series_instance_uid,
+            path=stored.path,
+            sha256=stored.sha256,
+            size_bytes=stored.size_bytes,
+            proof=one.proof,
+        )
+
     def _algorithm(self, job: Job, where: Path) -> Algorithm:
+        self._registry.refresh()
         analysis = self._registry.analyses.get(job.analysis)
         if analysis is None or analysis.version != job.analysis_version:
             raise EncodingError(
@@ -122,6 +128,8 @@ class Encode:
             instance_key=job.key,
             computed=run.get("computed", {}),
             procedure=analysis.procedure,
+            precision=str(run.get("precision", "")),
+            steps=tuple(str(step) for step in run.get("memory_steps", ())),
         )
 
     def _fail(self, job: Job, error: MedaetError) -> None:

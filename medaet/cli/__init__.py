@@ -32,12 +32,17 @@ COMMANDS = {
     "config": Entry("configuration", "app", "The configuration."),
     "db": Entry("database", "app", "The database: schema and backups."),
     "plugins": Entry("plugins", "app", "The installed analyses."),
-    "models": Entry("models", "app", "Trained models, and what they may be computed in."),
+    "models": Entry(
+        "models", "app", "Trained models: imported, and certified in other precisions."
+    ),
     "studies": Entry("studies", "app", "Studies received, and what became of them."),
     "jobs": Entry("jobs", "app", "Analyses queued, running, done and dead."),
     "deliveries": Entry("deliveries", "app", "Results on their way to peers."),
     "run": Entry("run", "run", "One analysis on files; no database, no network."),
+    "codes": Entry("codes", "codes", "Search the structures that have codes."),
     "bench": Entry("bench", "app", "What this machine does, beside peers."),
+    "train": Entry("train", "train", "A model from labelled scans: trained, validated, exported."),
+    "trainings": Entry("trainings", "app", "Queued training runs."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }

@@ -7,8 +7,8 @@ from medaet.store.events import Event
 SENTENCES: Mapping[str, str] = {
     "series.opened": "the first {modality} instance arrived from {calling_ae_title}",
     "series.reopened": "another instance arrived after the series was complete: generation {generation}",
-    "series.closed": "complete: {reason}",
-    "instance.conflict": "other bytes arrived for instance {sop_instance_uid}; the newer ones count",
+    "series.closed": "closed: {reason}",
+    "instance.conflict": "other bytes arrived for instance {sop_instance_uid}; both are kept, {used} count",
     "analysis.matched": "{analysis} fits: job {job}",
     "analysis.unmatched": "{analysis} does not fit role {role}: {failed}",
     "analysis.unrouted": "{analysis} fits, but no route of medaet.toml asks for it",

@@ -1,10 +1,12 @@
 """`medaet run`: one analysis on files, without database and network."""
 
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +19,12 @@ from medaet.cli.series import FoundSeries, choose, find_series, same_work
 from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.dicom.decoders import Decoders
-from medaet.dicom.volume import Volume, read_volume
+from medaet.dicom.volume import Volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.certificate import CertificateStore
 from medaet.plugin.findings import Findings
+from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
 from medaet.precision import Terms
 from medaet.results.objects import Algorithm, Encoded, Source, encode
@@ -64,7 +67,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
     """
     with exit_codes():
         configured = load(config)
-        registry = discover(module or ())
+        registry = discover(module or (), configured.models_path)
         analysis = registry.analyses.get(name)
         if analysis is None:
             known = ", ".join(sorted(registry.analyses)) or "none"
@@ -73,7 +76,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
-        child = WorkerChild(device, module or ())
+        child = WorkerChild(device, module or (), models=configured.models_path)
         store = CertificateStore(configured.certificates_path)
         terms_of = TermsOf(configured.compute, registry, store)
         try:
@@ -140,11 +143,9 @@ class Run:
             MedaetError: of reading, of the analysis, of encoding or of the proof; nothing is written then.
         """
         started_at, started = SystemClock().now(), time.monotonic()
+        paths = {role: one.paths for role, one in self._chosen.items()}
         with Decoders() as decoders:
-            volumes = {
-                role: read_volume(one.paths, self._analysis.inputs[role].choice, decoders=decoders)
-                for role, one in self._chosen.items()
-            }
+            volumes = read_inputs(self._analysis.inputs, paths, decoders)
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
             ran = child.analyse(
                 Request(
@@ -156,9 +157,24 @@ class Run:
                     terms=terms,
                 )
             )
-        findings = ran.findings
+            findings = ran.findings
+            algorithm = self._algorithm(started_at, time.monotonic() - started, ran.computed)
+            folder = Path(scratch) / "results"
+            encoded = encode(findings, Source(paths, volumes), algorithm, folder)
+            out.mkdir(parents=True, exist_ok=True)
+            for role, volume in volumes.items():
+                write_preview(out / f"{role}.png", volume, findings, title=algorithm.readable_title)
+            report = _report(algorithm, findings, volumes, _written(encoded, out))
+            if features_csv is not None:
+                write_features(features_csv, findings)
+        (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
+        return report
+
+    def _algorithm(
+        self, started_at: datetime, seconds: float, computed: Mapping[str, str]
+    ) -> Algorithm:
         analysis, weights = self._analysis, weights_sha256(self._analysis)
-        algorithm = Algorithm(
+        return Algorithm(
             name=analysis.name,
             version=analysis.version,
             title=analysis.title,
@@ -169,21 +185,11 @@ class Run:
             not_for_diagnostic_use=analysis.not_for_diagnostic_use,
             device=self._device,
             started_at=started_at,
-            seconds=time.monotonic() - started,
+            seconds=seconds,
             instance_key=same_work(analysis, weights, self._settings, self._chosen),
-            computed=ran.computed,
+            computed=computed,
             procedure=analysis.procedure,
         )
-        paths = {role: one.paths for role, one in self._chosen.items()}
-        encoded = encode(findings, Source(paths, volumes), algorithm)
-        out.mkdir(parents=True, exist_ok=True)
-        for role, volume in volumes.items():
-            write_preview(out / f"{role}.png", volume, findings, title=algorithm.readable_title)
-        report = _report(algorithm, findings, volumes, _written(encoded, out))
-        if features_csv is not None:
-            write_features(features_csv, findings)
-        (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
-        return report
 
 
 def _written(encoded: Sequence[Encoded], out: Path) -> list[dict[str, object]]:
@@ -191,7 +197,7 @@ def _written(encoded: Sequence[Encoded], out: Path) -> list[dict[str, object]]:
     listed: list[dict[str, object]] = []
     for number, one in enumerate(encoded, start=1):
         path = out / f"{number}-{one.kind.lower()}.dcm"
-        path.write_bytes(one.content)
+        shutil.move(one.path, path)
         facts = {"kind": one.kind, "file": path.name, "sop_instance_uid": one.sop_instance_uid}
         listed.append({**facts, "proof": one.proof})
     return listed
@@ -214,8 +220,8 @@ def _report(
             {
                 "label": one.label,
                 "role": one.role,
-                "voxels": int(one.mask.sum()),
-                "volume_ml": round(float(one.mask.sum()) * volumes[str(one.role)].voxel_ml, 3),
+                "voxels": one.count,
+                "volume_ml": round(one.count * volumes[str(one.role)].voxel_ml, 3),
             }
             for one in findings.segments
         ],

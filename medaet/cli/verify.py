@@ -56,14 +56,16 @@ def verify(  # noqa: PLR0913 -- one argument for each option
         if engine != "auto" and engine not in get_args(EngineName):
             raise ConfigError(f"--engine {engine!r}: auto, {', '.join(get_args(EngineName))}")
         configured = load(config)
-        registry = discover(module or ())
+        registry = discover(module or (), configured.models_path)
         analysis = registry.analyses.get(name)
         if analysis is None:
             known = ", ".join(sorted(registry.analyses)) or "none"
             raise ConfigError(f"no analysis named {name!r} is installed; installed are {known}")
         settings = configured.plugins.get(name, {})
         registry.with_settings(name, settings)
-        child = WorkerChild(device, module or (), cache=configured.cache_path)
+        child = WorkerChild(
+            device, module or (), models=configured.models_path, cache=configured.cache_path
+        )
         try:
             with Console(stderr=True).status("reading cases ...") as status:
                 gate = Gate(

@@ -27,14 +27,20 @@ class Code:
 # Segmented property categories, PS3.16 CID 7150.
 ANATOMICAL_STRUCTURE = Code("123037004", "SCT", "Anatomical Structure")
 TISSUE = Code("85756007", "SCT", "Tissue")
+BODY_SUBSTANCE = Code("91720002", "SCT", "Body Substance")
+PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
 MORPHOLOGIC_ABNORMALITY = Code("49755003", "SCT", "Morphologically Altered Structure")
 
 # Anatomy, PS3.16 CID 4031, 7166 and the SNOMED hierarchy of body structures.
 LUNG = Code("39607008", "SCT", "Lung")
+TRACHEA = Code("44567001", "SCT", "Trachea")
 BRAIN = Code("12738006", "SCT", "Brain")
 INTRACRANIAL_SPACE = Code("1101003", "SCT", "Intracranial")
 HEAD = Code("69536005", "SCT", "Head")
 CHEST = Code("51185008", "SCT", "Chest")
+
+# Morphology, SNOMED's body of tumours.
+NEOPLASM = Code("108369006", "SCT", "Neoplasm")
 
 # Laterality modifiers, PS3.16 CID 244.
 LEFT = Code("7771000", "SCT", "Left")
@@ -68,6 +74,7 @@ IMAGE_FEATURES = Code("features", "99MEDAET", "Image features")
 EMPHYSEMA_INDEX = Code("LAA-950", "99MEDAET", "Low attenuation area below -950 HU")
 
 # Problems of an input: also a scheme of our own.
+INPUT_PROBLEM = Code("IN-PROBLEM", "99MEDAET", "Problem of the input images")
 SLICES_MISSING = Code("IN-MISSING", "99MEDAET", "Missing slices interpolated")
 SLICES_UNEVEN = Code("IN-UNEVEN", "99MEDAET", "Uneven slices resampled")
 SLICES_DOUBLED = Code("IN-DOUBLED", "99MEDAET", "Duplicated slices left out")
@@ -75,3 +82,12 @@ SLICES_TILTED = Code("IN-TILTED", "99MEDAET", "Slices tilted against their norma
 SERIES_PARTED = Code("IN-PARTED", "99MEDAET", "One of several volumes of the series")
 IMAGES_LEFT_OUT = Code("IN-LEFT-OUT", "99MEDAET", "Images of the series left out")
 LOSSY_COMPRESSION = Code("IN-LOSSY", "99MEDAET", "Lossy compressed input")
+
+# How frames were derived, and from what: PS3.16 CID 7203 and CID 7202.
+SEGMENTATION = Code("113076", "DCM", "Segmentation")
+UNSPECIFIED_CALCULATION = Code("112187", "DCM", "Unspecified method of calculation")
+SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+
+# Titles of documents, PS3.16 CID 7010 and CID 7020.
+OF_INTEREST = Code("113000", "DCM", "Of Interest")
+IMAGING_REPORT = Code("18748-4", "LN", "Diagnostic imaging report")

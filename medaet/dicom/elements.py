@@ -29,7 +29,7 @@ _META_KEYWORD_OF = {0x00020010: "TransferSyntaxUID"}
 _META_GROUP = 0x0002
 _META_BYTES = b"\x02\x00"
 _FUNCTIONAL_GROUPS = 0x5200
-_PIXEL_DATA = 0x7FE00010
+_PIXEL_DATA = {0x7FE00010: "OW", 0x7FE00008: "OF", 0x7FE00009: "OD"}
 _PREAMBLE_BYTES = 128
 _DEFLATED = frozenset(f"1.2.840.10008.1.2.{end}" for end in ("1.99", "4.95", "4.205"))
 
@@ -146,8 +146,11 @@ def _data_set(walk: Walk, *, is_implicit: bool) -> tuple[dict[str, bytes], _Plac
         if walk.is_at_end:
             return values, places
         tag, vr, length = walk.enter(is_implicit=is_implicit)
-        if tag == _PIXEL_DATA:
-            places["pixel_data"] = _pixel_element(walk, vr, length)
+        if tag in _PIXEL_DATA:
+            name = (
+                "OB" if vr == b"OB" else _PIXEL_DATA[tag]
+            )  # OW is what implicit VR means (PS3.5 §A.1)
+            places["pixel_data"] = _pixel_element(walk, name, length)
             return values, places
         if tag in (_SHARED, _PER_FRAME):
             _put_place(places, tag, SequenceElement(walk.at, length, is_implicit or vr == b"UN"))
@@ -175,8 +178,7 @@ def _step(
         walk.at += length
 
 
-def _pixel_element(walk: Walk, vr: bytes, length: int) -> PixelElement:
-    name = "OB" if vr == b"OB" else "OW"  # what implicit VR means (PS3.5 §A.1)
+def _pixel_element(walk: Walk, name: str, length: int) -> PixelElement:
     element = PixelElement(name, walk.at, length, walk.size_bytes - walk.at)
     is_whole = len(walk.content) == walk.size_bytes
     if length == UNDEFINED_LENGTH and is_whole:

@@ -112,9 +112,9 @@ def read_images(path: Path) -> list[Image]:
         _check_kind(elements)
         frames = _frames(elements)
         if not frames:
-            return [_image(path, elements, Frame(sop_instance_uid, 0, 1))]
+            return [image_of(path, elements, Frame(sop_instance_uid, 0, 1))]
         return [
-            _image(path, one, Frame(sop_instance_uid, number, len(frames)))
+            image_of(path, one, Frame(sop_instance_uid, number, len(frames)))
             for number, one in enumerate(frames, 1)
         ]
     except (GeometryError, InstanceError) as error:
@@ -156,9 +156,12 @@ def _frames(elements: Elements) -> list[Elements]:
     return found
 
 
-def _image(path: Path, elements: Elements, frame: Frame) -> Image:
+def image_of(path: Path, elements: Elements, frame: Frame) -> Image:
+    """Return the image that the elements of an instance, or of one of its frames, describe; see `read_images`."""
     if elements.pixel_data is None:
         raise InstanceError("the instance has no PixelData; send it with its pixels")
+    if elements.pixel_data.vr not in ("OB", "OW"):
+        raise InstanceError("the pixels are real numbers; only whole ones are read")
     plane = _plane(frame, elements)
     slope, intercept = read_rescale(elements)
     pixels = read_pixels(elements)

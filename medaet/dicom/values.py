@@ -28,6 +28,8 @@ KEYWORDS = (
     *("DiffusionBValue", "KVP", "ConvolutionKernel", "AcquisitionNumber", "InstanceNumber"),
     *("TemporalPositionIdentifier", "TemporalPositionIndex", "TriggerTime"),
     *("NominalCardiacTriggerDelayTime", "AcquisitionTime", "ContentTime"),
+    # What the frames of results say
+    *("ReferencedSOPInstanceUID", "ReferencedFrameNumber", "ReferencedSegmentNumber"),
 )
 """What is kept; every other element is stepped over."""
 
@@ -45,7 +47,7 @@ class PixelElement:
     """Where the pixel data lies.
 
     Attributes:
-        vr: "OB" or "OW".
+        vr: "OB" or "OW"; "OF" or "OD" for Float and Double Float Pixel Data.
         offset: First byte of the value, counted in the content it was found in.
         length: What the length field says, in bytes; `UNDEFINED_LENGTH` when the value is encapsulated.
         present: How many bytes there are from `offset` to the end.
@@ -120,8 +122,14 @@ class Elements:
 
     def text(self, keyword: str) -> str:
         """Return a value as printable text, "" when absent; several values stay joined by backslashes."""
-        names = self.values.get("SpecificCharacterSet", b"").decode("ascii", "replace").split("\\")
-        text = _decoded(self.values.get(keyword, b""), [name.strip(" \0") for name in names])
+        raw = self.values.get(keyword, b"")
+        if raw.isascii() and b"\x1b" not in raw:
+            text = raw.decode("ascii")
+        else:
+            names = self.values.get("SpecificCharacterSet", b"").decode("ascii", "replace")
+            text = _decoded(raw, [name.strip(" \0") for name in names.split("\\")])
+        if text.isprintable():
+            return text.strip()
         return "".join(one if one.isprintable() else " " for one in text).strip()
 
     def integer(self, keyword: str, default: int | None = None) -> int:

@@ -93,7 +93,7 @@ class Analysis:
     intended_use: ClassVar[str] = ""
     not_for_diagnostic_use: ClassVar[bool] = True
     resources: ClassVar[tuple[str, ...]] = ()
-    family: ClassVar[Code] = Code("123109", "DCM", "Artificial Intelligence")
+    family: ClassVar[Code] = Code("123110", "DCM", "Artificial Intelligence")
     memory_mb: ClassVar[int] = 2000
     limits: ClassVar[Limits] = Limits()
     reference: ClassVar[str] = "reference"
@@ -111,7 +111,8 @@ class Analysis:
 
         Args:
             inputs: One volume for each role of the manifest; axes (slice, row, column), values after the modality
-                LUT (HU on CT).
+                LUT (HU on CT). A role that refers to another one has none: its regions are that one's
+                `Volume.regions`.
             runtime: The device, and the inference engine on it.
         """
         raise NotImplementedError
@@ -121,6 +122,11 @@ class Analysis:
         """Return the path of a file that lies beside the module of this class."""
         module = sys.modules[cls.__module__]
         return Path(str(module.__file__)).parent / name
+
+    @classmethod
+    def weights_sha256(cls) -> str:
+        """Return one SHA-256 over the resource files, in hexadecimal; it changes with every retrained weight."""
+        return _sha256(tuple(cls.resource(name) for name in sorted(cls.resources)))
 
 
 def check_manifest(analysis: type[Analysis]) -> None:
@@ -142,14 +148,20 @@ def check_manifest(analysis: type[Analysis]) -> None:
     wrong = [role for role, one in analysis.inputs.items() if not isinstance(one, SeriesSelector)]
     if wrong:
         raise PluginError(f"{where}.inputs[{wrong[0]!r}] is not a SeriesSelector")
+    images = [role for role, one in analysis.inputs.items() if one.refers_to is None]
+    lost = [role for role, one in analysis.inputs.items() if one.refers_to not in (None, *images)]
+    if lost or not images:
+        raise PluginError(
+            f"{where}.inputs: {(lost or ['no role'])[0]!r} refers to no role of images"
+        )
     missing = [name for name in analysis.resources if not analysis.resource(name).is_file()]
     if missing:
         raise PluginError(f"{where}: the resource {missing[0]} is missing; reinstall the plugin")
 
 
 def weights_sha256(analysis: type[Analysis]) -> str:
-    """Return one SHA-256 over the analysis' resource files, in hexadecimal; it changes with every retrained weight."""
-    return _sha256(tuple(analysis.resource(name) for name in sorted(analysis.resources)))
+    """Return what stands for everything beside the code that decides an analysis' results."""
+    return analysis.weights_sha256()
 
 
 @cache

@@ -4,14 +4,12 @@ An analysis works on arrays and words. Codes, UIDs, frames of reference and temp
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from medaet.dicom.codes import (
-    ANATOMICAL_STRUCTURE,
     ATTENUATION,
     HOUNSFIELD,
     IMAGE_FEATURES,
@@ -24,68 +22,8 @@ from medaet.dicom.codes import (
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.features import FeatureRequest, FeatureSettings
-
-MAXIMUM_LABEL_LENGTH = 64
-"""Segment Label (0062,0005) has value representation LO."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Segment:
-    """One labelled region on the grid of an input series.
-
-    Attributes:
-        label: What a person reads; unique within the findings, at most 64 characters.
-        mask: Boolean array (slice, row, column) of the shape of the input volume; a tensor or an array of numbers
-            is taken as "not zero".
-        code: What it is (Segmented Property Type).
-        category: What sort of thing it is (Segmented Property Category, PS3.16 CID 7150).
-        modifier: A refinement of `code`, such as its laterality (PS3.16 CID 244).
-        anatomic_region: Where it lies, when `code` does not say it (for a tumour, say).
-        role: The input whose grid the mask lies on; None when there is only one input.
-        colour: Recommended display colour, 0 to 255 each of red, green, blue; None for the one of `code`.
-    """
-
-    label: str
-    mask: NDArray[np.bool_]
-    code: Code
-    category: Code = ANATOMICAL_STRUCTURE
-    modifier: Code | None = None
-    anatomic_region: Code | None = None
-    role: str | None = None
-    colour: tuple[int, int, int] | None = None
-
-    def __init__(  # noqa: PLR0913 -- one argument for each attribute; a mask of any kind is accepted and converted
-        self,
-        label: str,
-        mask: ArrayLike,
-        code: Code,
-        *,
-        category: Code = ANATOMICAL_STRUCTURE,
-        modifier: Code | None = None,
-        anatomic_region: Code | None = None,
-        role: str | None = None,
-        colour: tuple[int, int, int] | None = None,
-    ) -> None:
-        if not 0 < len(label.strip()) <= MAXIMUM_LABEL_LENGTH:
-            raise FindingsError(f"a segment label takes 1 to 64 characters, got {label!r}")
-        array = np.asarray(mask)
-        if array.ndim != 3:
-            raise FindingsError(f"segment {label!r}: a mask has 3 axes, got {array.ndim}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise FindingsError(f"segment {label!r}: the mask holds values that are not finite")
-        if colour is not None and not all(0 <= part <= 255 for part in colour):
-            raise FindingsError(f"segment {label!r}: a colour has parts from 0 to 255")
-        for name, value in (
-            ("label", label.strip()),
-            ("mask", array if array.dtype == np.bool_ else array != 0),
-            ("code", code),
-            ("category", category),
-            ("modifier", modifier),
-            ("anatomic_region", anatomic_region),
-            ("role", role),
-            ("colour", colour),
-        ):
-            object.__setattr__(self, name, value)
+from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.segment import Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +92,21 @@ class Measurement:
         return cls(IMAGE_FEATURES, None, of=of, request=request)
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One coded statement that is no number, such as "calcification: present" (PS3.16 TID 1501).
+
+    Attributes:
+        name: What was evaluated.
+        value: The result.
+        of: Label of the segment that it is about; None for the whole series.
+    """
+
+    name: Code
+    value: Code
+    of: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Findings:
     """All that one run of an analysis found.
@@ -161,21 +114,29 @@ class Findings:
     Attributes:
         segments: Regions; those with an empty mask are reported as not found, and not encoded.
         measurements: Numbers.
+        evaluations: Coded statements.
         remarks: Sentences for the reader of the report, such as a warning about the input.
+        maps: Numbers for each voxel.
+        failed: Names of structures that were looked for in vain because something went wrong; the report says so, and
+            is partial.
     """
 
     segments: Sequence[Segment] = ()
     measurements: Sequence[Measurement] = ()
-    remarks: Sequence[str] = field(default=())
+    remarks: Sequence[str] = ()
+    maps: Sequence[ParametricMap] = ()
+    failed: Sequence[str] = ()
+    evaluations: Sequence[Evaluation] = ()
 
     def __post_init__(self) -> None:
         labels = [segment.label for segment in self.segments]
         if len(set(labels)) != len(labels):
             raise FindingsError(f"two segments have the same label among {', '.join(labels)}")
-        for measurement in self.measurements:
-            if measurement.of is not None and measurement.of not in labels:
+        told: list[Measurement | Evaluation] = [*self.measurements, *self.evaluations]
+        for one in told:
+            if one.of is not None and one.of not in labels:
                 raise FindingsError(
-                    f"measurement {measurement.name.meaning!r} names segment {measurement.of!r}, "
+                    f"measurement {one.name.meaning!r} names segment {one.of!r}, "
                     f"which is not among {', '.join(labels) or 'none'}"
                 )
 
@@ -183,16 +144,20 @@ class Findings:
         """Return the segment with this label."""
         return next(segment for segment in self.segments if segment.label == label)
 
-    def located(self, inputs: dict[str, Volume]) -> "Findings":
-        """Check every mask against its input, and name that input.
+    def located(self, inputs: Mapping[str, Volume]) -> "Findings":
+        """Check every mask and map against its input, and name that input.
 
         Raises:
-            FindingsError: a mask has another shape than its series, or names no input.
+            FindingsError: one has another shape than its series, or names no input.
         """
-        segments = tuple(_with_role(segment, inputs) for segment in self.segments)
-        return replace(self, segments=segments)
+        segments = [each.with_role(_role(each.label, each.role, inputs)) for each in self.segments]
+        maps = [each.with_role(_role(each.label, each.role, inputs)) for each in self.maps]
+        lying: list[Segment | ParametricMap] = [*segments, *maps]
+        for one in lying:
+            _check_shape(one, inputs)
+        return replace(self, segments=tuple(segments), maps=tuple(maps))
 
-    def resolved(self, inputs: dict[str, Volume]) -> "Findings":
+    def resolved(self, inputs: Mapping[str, Volume]) -> "Findings":
         """Check every mask against its input and compute what is left to compute.
 
         Args:
@@ -201,47 +166,38 @@ class Findings:
         Raises:
             FindingsError: a mask has another shape than its series, or names no input.
         """
-        segments = self.located(inputs).segments
-        masks = {segment.label: segment for segment in segments}
+        located = self.located(inputs)
+        found = {segment.label: segment for segment in located.segments}
         measured = [
-            item if item.value is not None else _computed(item, masks[str(item.of)], inputs)
+            item if item.value is not None else _computed(item, found[str(item.of)], inputs)
             for item in self.measurements
         ]
-        return Findings(
-            segments=segments,
-            measurements=tuple(item for item in measured if item is not None),
-            remarks=tuple(self.remarks),
-        )
+        return replace(located, measurements=tuple(item for item in measured if item is not None))
 
 
-def _with_role(segment: Segment, inputs: dict[str, Volume]) -> Segment:
-    role = segment.role
+def _role(label: str, role: str | None, inputs: Mapping[str, Volume]) -> str:
     if role is None:
         if len(inputs) != 1:
             raise FindingsError(
-                f"segment {segment.label!r} must name its input, one of {', '.join(sorted(inputs))}"
+                f"segment {label!r} must name its input, one of {', '.join(sorted(inputs))}"
             )
-        role = next(iter(inputs))
+        return next(iter(inputs))
     if role not in inputs:
-        raise FindingsError(f"segment {segment.label!r} names input {role!r}, which there is not")
-    expected = inputs[role].voxels.shape
-    if segment.mask.shape != expected:
+        raise FindingsError(f"segment {label!r} names input {role!r}, which there is not")
+    return role
+
+
+def _check_shape(one: Segment | ParametricMap, inputs: Mapping[str, Volume]) -> None:
+    found, expected = one.voxels.shape, inputs[str(one.role)].voxels.shape
+    if found != expected:
         raise FindingsError(
-            f"segment {segment.label!r}: the mask has shape {segment.mask.shape}, its series {expected}"
+            f"segment {one.label!r}: the mask has shape {found}, its series {expected}"
         )
-    return Segment(
-        segment.label,
-        segment.mask,
-        segment.code,
-        category=segment.category,
-        modifier=segment.modifier,
-        anatomic_region=segment.anatomic_region,
-        role=role,
-        colour=segment.colour,
-    )
 
 
-def _computed(item: Measurement, segment: Segment, inputs: dict[str, Volume]) -> Measurement | None:
+def _computed(
+    item: Measurement, segment: Segment, inputs: Mapping[str, Volume]
+) -> Measurement | None:
     """Fill in the value; an empty segment has a volume of zero and no mean at all."""
     if item.request is not None:
         raise FindingsError(
@@ -250,9 +206,19 @@ def _computed(item: Measurement, segment: Segment, inputs: dict[str, Volume]) ->
     if item.absent:
         return item
     volume = inputs[str(segment.role)]
-    voxels = int(np.count_nonzero(segment.mask))
     if item.name == VOLUME:
-        return replace(item, value=voxels * volume.voxel_ml)
-    if not voxels:
-        return None
-    return replace(item, value=float(volume.voxels[segment.mask].mean(dtype=np.float64)))
+        return replace(item, value=segment.count * volume.voxel_ml)
+    mean = _mean(segment, volume)
+    return None if mean is None else replace(item, value=mean)
+
+
+def _mean(segment: Segment, volume: Volume) -> float | None:
+    """Return the mean of what was measured, leaving padding out; None when nothing was."""
+    if volume.padding is None:
+        return segment.voxels.total(volume.voxels) / segment.count if segment.count else None
+    total, count = 0.0, 0
+    for number in np.flatnonzero(segment.voxels.counts).tolist():
+        values = volume.voxels[number][segment.voxels.plane(number)]
+        values = values[volume.measured(values)]
+        total, count = total + float(values.sum(dtype=np.float64)), count + values.size
+    return total / count if count else None

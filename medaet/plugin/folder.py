@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -13,41 +14,47 @@ from numpy.typing import NDArray
 from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
-from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.findings import Evaluation, Findings, Measurement
+from medaet.plugin.mask import BooleanMask, Label, LabelMap, Mask
+from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.segment import Segment
 
 FINDINGS = "findings.json"
 MAXIMUM_JSON_BYTES = 16 * 1024 * 1024
 MAXIMUM_SEGMENTS = 1000
+_ARRAY = re.compile(r"[a-z]+-[0-9]{1,4}\.npy")
 
 
 def save(findings: Findings, folder: Path) -> None:
-    """Write findings into a folder: findings.json, and one bit-packed mask for each segment."""
+    """Write findings into a folder.
+
+    Words and numbers are in findings.json. A mask of its own is a file of bits; a label map is one file, whatever the
+    number of segments that share it; probabilities and maps are files of their own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    segments = []
-    for number, segment in enumerate(findings.segments):
-        np.save(folder / _mask_name(number), np.packbits(segment.mask), allow_pickle=False)
-        segments.append(
-            {
-                "label": segment.label,
-                "shape": list(segment.mask.shape),
-                "code": asdict(segment.code),
-                "category": asdict(segment.category),
-                "modifier": _coded(segment.modifier),
-                "anatomic_region": _coded(segment.anatomic_region),
-                "role": segment.role,
-                "colour": segment.colour,
-            }
-        )
+    arrays = _Arrays(folder)
     content = {
-        "segments": segments,
+        "segments": [_described(one, arrays) for one in findings.segments],
         "measurements": [asdict(item) for item in findings.measurements],
+        "evaluations": [asdict(item) for item in findings.evaluations],
         "remarks": list(findings.remarks),
+        "failed": list(findings.failed),
+        "maps": [
+            {
+                "label": one.label,
+                "quantity": asdict(one.quantity),
+                "unit": asdict(one.unit),
+                "role": one.role,
+                "voxels": arrays.put("map", one.voxels),
+            }
+            for one in findings.maps
+        ],
     }
     (folder / FINDINGS).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
 
 
 def load(folder: Path) -> Findings:
-    """Read findings back, trusting nothing.
+    """Read findings back, trusting nothing; label maps, probabilities and maps stay on disk until they are used.
 
     Raises:
         FindingsError: a file is missing, malformed, or not what it claims to be.
@@ -57,13 +64,65 @@ def load(folder: Path) -> Findings:
         listed = content["segments"]
         if len(listed) > MAXIMUM_SEGMENTS:
             raise FindingsError(f"{len(listed)} segments are more than {MAXIMUM_SEGMENTS}")
+        label_maps: dict[str, LabelMap] = {}
         return Findings(
-            segments=tuple(_segment(one, folder, number) for number, one in enumerate(listed)),
+            segments=tuple(_segment(one, folder, label_maps) for one in listed),
             measurements=tuple(_measurement(one) for one in content["measurements"]),
+            evaluations=tuple(
+                Evaluation(Code(**one["name"]), Code(**one["value"]), one["of"])
+                for one in content["evaluations"]
+            ),
             remarks=tuple(str(one) for one in content["remarks"]),
+            failed=tuple(str(one) for one in content["failed"]),
+            maps=tuple(_map(one, folder) for one in content["maps"]),
         )
     except (AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
         raise FindingsError(f"the findings cannot be read ({type(error).__name__})") from error
+
+
+class _Arrays:
+    """Writes arrays into files with numbered names."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = 0
+        self._label_maps: dict[int, str] = {}
+
+    def put(self, kind: str, array: NDArray[Any]) -> str:
+        self._count += 1
+        name = f"{kind}-{self._count}.npy"
+        np.save(self._folder / name, array, allow_pickle=False)
+        return name
+
+    def put_once(self, labels: LabelMap) -> str:
+        """Write a label map the first time that it is met; segments keep it alive, so its id is its own."""
+        if id(labels) not in self._label_maps:
+            self._label_maps[id(labels)] = self.put("labels", labels.labels)
+        return self._label_maps[id(labels)]
+
+
+def _described(segment: Segment, arrays: _Arrays) -> dict[str, Any]:
+    voxels = segment.voxels
+    if isinstance(voxels, Label):
+        where: dict[str, Any] = {
+            "labels": arrays.put_once(voxels.map),
+            "numbers": list(voxels.numbers),
+        }
+    else:
+        where = {"bits": arrays.put("segment", np.packbits(voxels.whole()))}
+    probability = segment.probability
+    return {
+        "label": segment.label,
+        "shape": list(voxels.shape),
+        "mask": where,
+        "probability": None if probability is None else arrays.put("probability", probability),
+        "code": asdict(segment.code),
+        "category": asdict(segment.category),
+        "modifier": _coded(segment.modifier),
+        "anatomic_region": _coded(segment.anatomic_region),
+        "role": segment.role,
+        "colour": segment.colour,
+    }
 
 
 def save_volume(volume: Volume, folder: Path) -> None:
@@ -79,9 +138,9 @@ def save_volume(volume: Volume, folder: Path) -> None:
 
 
 def load_volume(folder: Path) -> Volume:
-    """Map a volume's voxels into memory, read-only."""
+    """Map a volume's voxels into memory; changes stay there."""
     geometry = json.loads((folder / "volume.json").read_text(encoding="utf-8"))
-    voxels: NDArray[Any] = np.load(folder / "voxels.npy", mmap_mode="r", allow_pickle=False)
+    voxels: NDArray[Any] = np.load(folder / "voxels.npy", mmap_mode="c", allow_pickle=False)
     return Volume(
         voxels,
         np.asarray(geometry["affine"], dtype=np.float64),
@@ -90,26 +149,59 @@ def load_volume(folder: Path) -> Volume:
     )
 
 
-def _segment(one: Mapping[str, Any], folder: Path, number: int) -> Segment:
+def _segment(one: Mapping[str, Any], folder: Path, label_maps: dict[str, LabelMap]) -> Segment:
     shape = tuple(int(length) for length in one["shape"])
-    count = int(np.prod(shape, dtype=np.int64))
-    path = folder / _mask_name(number)
-    if path.is_symlink() or path.stat().st_size > (count + 7) // 8 + 4096:
-        raise FindingsError(f"segment {number + 1}: its mask file is not the size of its shape")
-    packed = np.load(path, allow_pickle=False)
-    if len(shape) != 3 or packed.dtype != np.uint8 or packed.size != (count + 7) // 8:
-        raise FindingsError(f"segment {number + 1}: its mask does not have the shape {shape}")
-    mask = np.unpackbits(packed, count=count).reshape(shape).astype(np.bool_)
     return Segment(
         str(one["label"]),
-        mask,
+        _mask(one["mask"], shape, folder, label_maps),
         Code(**one["code"]),
         category=Code(**one["category"]),
         modifier=_code(one["modifier"]),
         anatomic_region=_code(one["anatomic_region"]),
         role=one["role"],
         colour=tuple(one["colour"]) if one["colour"] else None,
+        probability=_array(folder, one["probability"], np.uint8) if one["probability"] else None,
     )
+
+
+def _mask(
+    one: Mapping[str, Any], shape: tuple[int, ...], folder: Path, label_maps: dict[str, LabelMap]
+) -> Mask:
+    if "labels" in one:
+        name = str(one["labels"])
+        if name not in label_maps:
+            label_maps[name] = LabelMap(_array(folder, name, np.uint8, np.uint16))
+        if label_maps[name].shape != shape:
+            raise FindingsError(f"{name} does not have the shape {shape}")
+        return label_maps[name].mask(*(int(number) for number in one["numbers"]))
+    count = int(np.prod(shape, dtype=np.int64))
+    packed = _array(folder, str(one["bits"]), np.uint8)
+    if len(shape) != 3 or packed.size != (count + 7) // 8:
+        raise FindingsError(f"{one['bits']} does not have the shape {shape}")
+    return BooleanMask(np.unpackbits(packed, count=count).reshape(shape).astype(np.bool_))
+
+
+def _map(one: Mapping[str, Any], folder: Path) -> ParametricMap:
+    return ParametricMap(
+        str(one["label"]),
+        _array(folder, str(one["voxels"]), np.float32),
+        Code(**one["quantity"]),
+        Code(**one["unit"]),
+        one["role"],
+    )
+
+
+def _array(folder: Path, name: str, *dtypes: type[np.generic]) -> NDArray[Any]:
+    """Map a file into memory, read-only, if it lies in the folder and holds numbers of these types."""
+    if not _ARRAY.fullmatch(name):
+        raise FindingsError(f"{name!r} is no name of an array")
+    path = folder / name
+    if path.is_symlink():
+        raise FindingsError(f"{name} is a link")
+    found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    if found.dtype not in dtypes:
+        raise FindingsError(f"{name} holds {found.dtype}")
+    return found
 
 
 def _measurement(one: Mapping[str, Any]) -> Measurement:
@@ -132,10 +224,6 @@ def _bytes(path: Path) -> bytes:
     if len(content) > MAXIMUM_JSON_BYTES:
         raise FindingsError(f"{path.name} is longer than {MAXIMUM_JSON_BYTES} bytes")
     return content
-
-
-def _mask_name(number: int) -> str:
-    return f"segment-{number + 1}.npy"
 
 
 def _coded(code: Code | None) -> dict[str, str] | None:

@@ -35,6 +35,8 @@ class Algorithm:
         computed: How networks were computed, in words: engine, precision and its certificate, steps to save memory.
         procedure: Procedure reported (PS3.16 CID 100); None for the imaging procedure of the
             modality.
+        precision: Of the computation, such as "float32"; empty when the run does not say.
+        steps: What had to be done to fit into memory, such as "smaller window batch"; empty when nothing had.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Algorithm:
     instance_key: str
     computed: Mapping[str, str] = field(default_factory=dict)
     procedure: Code | None = None
+    precision: str = ""
+    steps: tuple[str, ...] = ()
 
     def uid(self, *parts: str) -> str:
         """Derive the UID of a part of the results; the same run gives the same UIDs."""
@@ -80,4 +84,6 @@ class Algorithm:
             "device": self.device,
             **self.computed,
             "seconds": f"{self.seconds:.1f}",
+            **({"precision": self.precision} if self.precision else {}),
+            **({"memory steps": ", ".join(self.steps)} if self.steps else {}),
         }

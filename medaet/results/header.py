@@ -1,9 +1,9 @@
 """The header that all results share: patient and study verbatim, equipment, times, bytes."""
 
-import io
 import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import highdicom
 import structlog
@@ -20,7 +20,7 @@ from medaet.results.source import SourceSeries
 log = structlog.get_logger()
 
 LONG_STRING = 64
-SERIES_NUMBERS = {"SEG": 9001, "SR": 9002}
+SERIES_NUMBERS = {"SEG": 9001, "SR": 9002, "PM": 9003, "KO": 9004, "SC": 9005, "PDF": 9006}
 """Fixed, and behind what scanners number: results come last where a viewer sorts by number."""
 
 IDENTITY = (  # noqa: SIM905 -- fifty keywords read best as words
@@ -99,13 +99,14 @@ def equipment(algorithm: Algorithm, header: Dataset) -> dict[str, str]:
     }
 
 
-def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm) -> None:
+def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm, what: str) -> None:
     """Write what every result of a run says, over what highdicom chose.
 
     Args:
         dataset: A result as highdicom made it; changed in place.
         series: The source whose patient and study it belongs to.
         algorithm: The run; its start is every date and time.
+        what: What sort of result it is, as the series names it.
 
     Source:
         PS3.3 §C.7.1.1, §C.7.2.1, §C.7.3.1, §C.12.1.
@@ -116,7 +117,6 @@ def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm) -> No
         setattr(dataset, f"{keyword}Date", began.strftime("%Y%m%d"))
         setattr(dataset, f"{keyword}Time", began.strftime("%H%M%S.%f"))
     dataset.TimezoneOffsetFromUTC = began.strftime("%z")[:5]
-    what = {"SEG": "segmentation", "SR": "report"}[dataset.Modality]
     description = series_description(algorithm, what)
     dataset.SeriesDescription = fitting(description, series.first, length=LONG_STRING)
     _sign(dataset, algorithm, series.first, began)
@@ -124,11 +124,21 @@ def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm) -> No
     dataset.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
 
 
-def content(dataset: Dataset) -> bytes:
-    """Return the result as a PS3.10 file."""
-    buffer = io.BytesIO()
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+def put_body_part(dataset: Dataset, header: Dataset) -> None:
+    """Copy the body part, where the source names one."""
+    if header.get("BodyPartExamined"):
+        dataset.BodyPartExamined = header.BodyPartExamined
+
+
+def leave_side_open(dataset: Dataset) -> None:
+    """Say of a picture or map without a body part that nobody knows whether it has two sides (PS3.3 §C.7.3.1)."""
+    if "BodyPartExamined" not in dataset:
+        dataset.Laterality = ""
+
+
+def save(dataset: Dataset, path: Path) -> None:
+    """Write the result as a PS3.10 file."""
+    dataset.save_as(path, enforce_file_format=True)
 
 
 def local_time(moment: datetime, header: Dataset) -> datetime:
@@ -164,8 +174,10 @@ def _copy(dataset: Dataset, header: Dataset, keyword: str) -> None:
 def _sign(dataset: Dataset, algorithm: Algorithm, header: Dataset, began: datetime) -> None:
     """Add the algorithm to the contributing equipment (PS3.3 §C.12.1.1.5)."""
     moment = began.strftime("%Y%m%d%H%M%S.%f%z")
-    # The last item is highdicom's own, dated with the clock; the same run must give the same bytes.
-    dataset.ContributingEquipmentSequence[-1].ContributionDateTime = moment
+    equipment = list(dataset.get("ContributingEquipmentSequence", ()))
+    if equipment:
+        # The last item is highdicom's own, dated with the clock; the same run must give the same bytes.
+        equipment[-1].ContributionDateTime = moment
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [coded(PROCESSING_EQUIPMENT)]
     item.Manufacturer = MANUFACTURER
@@ -177,4 +189,4 @@ def _sign(dataset: Dataset, algorithm: Algorithm, header: Dataset, began: dateti
     item.ContributionDescription = fitting(
         f"Processing algorithm: {algorithm.readable_title}", header, length=1024
     )
-    dataset.ContributingEquipmentSequence.append(item)
+    dataset.ContributingEquipmentSequence = [*equipment, item]

@@ -6,13 +6,16 @@ from highdicom import sr
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
+from medaet.results.source import SourceSeries
+from medaet.results.stand_in import stand_ins
+
 _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 _CONTEXT = sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
 _PIXELS = sr.CodedConcept("{pixels}", "UCUM", "Pixels")
 _SOURCE = sr.CodedConcept("260753009", "SCT", "Source")
 
 
-def image_library(images: Mapping[str, Sequence[Dataset]]) -> Dataset:
+def image_library(series: Mapping[str, SourceSeries]) -> Dataset:
     """Return the library with one group for each input.
 
     What the slices share stands once, at their group; highdicom's own library repeats sixteen
@@ -24,15 +27,17 @@ def image_library(images: Mapping[str, Sequence[Dataset]]) -> Dataset:
     library: Dataset = sr.ContainerContentItem(
         name=codes.DCM.ImageLibrary, relationship_type=_CONTAINS
     )
-    library.ContentSequence = sr.ContentSequence([_group(each) for each in images.values()])
+    library.ContentSequence = sr.ContentSequence([_group(each) for each in series.values()])
     return library
 
 
-def _group(images: Sequence[Dataset]) -> Dataset:
+def _group(series: SourceSeries) -> Dataset:
     group: Dataset = sr.ContainerContentItem(
         name=codes.DCM.ImageLibraryGroup, relationship_type=_CONTAINS
     )
-    group.ContentSequence = sr.ContentSequence([*_shared(images[0]), *map(_entry, images)])
+    images = stand_ins(series)
+    entries = [_entry(image, series.frames(str(image.SOPInstanceUID))) for image in images]
+    group.ContentSequence = sr.ContentSequence([*_shared(images[0]), *entries])
     return group
 
 
@@ -63,11 +68,12 @@ def _number(name: object, value: float, unit: object) -> Dataset:
     return item
 
 
-def _entry(image: Dataset) -> Dataset:
+def _entry(image: Dataset, frames: Sequence[int]) -> Dataset:
     item: Dataset = sr.ImageContentItem(
         name=_SOURCE,
         referenced_sop_class_uid=image.SOPClassUID,
         referenced_sop_instance_uid=image.SOPInstanceUID,
+        referenced_frame_numbers=list(frames) or None,
         relationship_type=_CONTAINS,
     )
     return item

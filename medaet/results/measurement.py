@@ -2,21 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from highdicom import sr
 from pydicom import Dataset
-from pydicom.uid import SegmentationStorage
 
 from medaet.dicom.codes import ANATOMICAL_STRUCTURE, LEFT, NOT_DETECTED, RIGHT
-from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.findings import Evaluation, Findings, Measurement
+from medaet.plugin.segment import Segment
 from medaet.results.algorithm import MANUFACTURER, Algorithm
+from medaet.results.description import tracking_uid
 from medaet.results.header import LONG_STRING, coded, fitting
-from medaet.results.seg import tracking_uid
+from medaet.results.point import Point, point_of
+from medaet.results.source import SourceSeries
 
 
 def measurement_groups(
     findings: Findings,
     header: Dataset,
-    segmentations: Mapping[str, Dataset],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
 ) -> list[sr.templates.Template]:
     """Return the groups in the order of the segments, the one of the whole series last.
@@ -28,30 +31,50 @@ def measurement_groups(
     Args:
         findings: Resolved findings.
         header: Header that tells the character set.
-        segmentations: The SEG instances by role.
+        segmentations: Headers of the SEG instances by role; a group refers to none where there is none.
         algorithm: The run.
 
     Source:
         PS3.16 TID 1411, TID 1501, TID 300.
     """
     groups = [
-        _group(segment, findings.measurements, header, segmentations, algorithm)
-        for segment in findings.segments
+        _group(segment, findings, header, segmentations, algorithm) for segment in findings.segments
     ]
-    rest = [item for item in findings.measurements if item.of is None]
-    if rest or not groups:
-        groups.append(_series_group(rest, header, algorithm))
+    if whole_series(findings) or not groups:
+        groups.append(_series_group(findings, header, algorithm))
     return groups
+
+
+def point_groups(
+    findings: Findings, series: Mapping[str, SourceSeries], algorithm: Algorithm
+) -> list[sr.templates.Template]:
+    """Return a further group for each segment, which holds a point in it, tied to the first by its tracking UID.
+
+    Source:
+        PS3.16 TID 1410.
+    """
+    return [
+        _point_group(segment, point, series[str(segment.role)], algorithm)
+        for segment in findings.segments
+        if (point := point_of(segment, series[str(segment.role)].volume))
+    ]
+
+
+def whole_series(findings: Findings) -> bool:
+    """Tell whether something is said that is about no segment."""
+    told: list[Measurement | Evaluation] = [*findings.measurements, *findings.evaluations]
+    return any(item.of is None for item in told)
 
 
 def _group(
     segment: Segment,
-    measurements: Sequence[Measurement],
+    findings: Findings,
     header: Dataset,
-    segmentations: Mapping[str, Dataset],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
 ) -> sr.templates.Template:
-    own = [item for item in measurements if item.of == segment.label]
+    own = [item for item in findings.measurements if item.of == segment.label]
+    evaluations = _evaluations(findings, segment.label)
     shared = {
         "tracking_identifier": sr.TrackingIdentifier(
             uid=tracking_uid(segment, algorithm),
@@ -63,29 +86,67 @@ def _group(
         "algorithm_id": _identification(algorithm, header, own),
         "measurements": [_measurement(item) for item in own],
     }
-    if not segment.mask.any():
-        absent = sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED))
-        return sr.MeasurementsAndQualitativeEvaluations(**shared, qualitative_evaluations=[absent])
+    if not segment.count:
+        evaluations.append(sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED)))
+    shared["qualitative_evaluations"] = evaluations
+    if not segment.count:
+        return sr.MeasurementsAndQualitativeEvaluations(**shared)
+    encoded = segmentations.get(str(segment.role))
+    if not encoded:
+        return sr.MeasurementsAndQualitativeEvaluations(**shared)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         **shared,
-        referenced_segment=_reference(
-            segmentations[str(segment.role)], tracking_uid(segment, algorithm)
+        referenced_segment=_reference(encoded, tracking_uid(segment, algorithm)),
+    )
+
+
+def _point_group(
+    segment: Segment, point: Point, series: SourceSeries, algorithm: Algorithm
+) -> sr.templates.Template:
+    plane = point.plane
+    image = sr.SourceImageForRegion(
+        series.instances[plane.sop_instance_uid].sop_class_uid,
+        plane.sop_instance_uid,
+        [plane.frame] if plane.frame else None,
+    )
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=tracking_uid(segment, algorithm),
+            identifier=fitting(segment.label, series.first, length=LONG_STRING),
         ),
+        referenced_region=sr.ImageRegion(
+            sr.GraphicTypeValues.POINT, np.array([point.graphic_data]), image
+        ),
+        finding_category=coded(segment.category),
+        finding_type=coded(segment.code),
+        finding_sites=_finding_sites(segment),
+        algorithm_id=_identification(algorithm, series.first, []),
     )
 
 
 def _series_group(
-    measurements: Sequence[Measurement], header: Dataset, algorithm: Algorithm
+    findings: Findings, header: Dataset, algorithm: Algorithm
 ) -> sr.templates.Template:
+    measurements = [item for item in findings.measurements if item.of is None]
+    evaluations = _evaluations(findings, None)
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=algorithm.uid("tracking"),
             identifier=fitting(algorithm.readable_title, header, length=LONG_STRING),
         ),
-        finding_type=None if measurements else coded(NOT_DETECTED),
+        finding_type=None if measurements or evaluations else coded(NOT_DETECTED),
         algorithm_id=_identification(algorithm, header, measurements),
         measurements=[_measurement(item) for item in measurements],
+        qualitative_evaluations=evaluations,
     )
+
+
+def _evaluations(findings: Findings, of: str | None) -> list[sr.QualitativeEvaluation]:
+    return [
+        sr.QualitativeEvaluation(coded(one.name), coded(one.value))
+        for one in findings.evaluations
+        if one.of == of
+    ]
 
 
 def _measurement(item: Measurement) -> sr.templates.Template:
@@ -111,15 +172,18 @@ def _finding_sites(segment: Segment) -> list[sr.FindingSite]:
     return [sr.FindingSite(coded(site), laterality=coded(side) if side else None)]
 
 
-def _reference(segmentation: Dataset, tracked: str) -> sr.ReferencedSegment:
-    number = next(
-        item.SegmentNumber for item in segmentation.SegmentSequence if item.TrackingUID == tracked
+def _reference(encoded: Sequence[Dataset], tracked: str) -> sr.ReferencedSegment:
+    segmentation, number = next(
+        (one, int(item.SegmentNumber))
+        for one in encoded
+        for item in one.SegmentSequence
+        if item.get("TrackingUID") == tracked
     )
     source = segmentation.ReferencedSeriesSequence[0].SeriesInstanceUID
     return sr.ReferencedSegment(
-        sop_class_uid=SegmentationStorage,
+        sop_class_uid=segmentation.SOPClassUID,
         sop_instance_uid=segmentation.SOPInstanceUID,
-        segment_number=int(number),
+        segment_number=number,
         source_series=sr.SourceSeriesForSegmentation(source),
     )
 

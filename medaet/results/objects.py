@@ -1,20 +1,45 @@
-"""Results: findings as proven SEG and SR instances."""
+"""Results: findings as proven DICOM instances."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from pydicom import Dataset
 
 from medaet.errors import EncodingError
-from medaet.plugin.findings import Findings, Segment
+from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
 from medaet.results.absences import spoken
 from medaet.results.algorithm import Algorithm
-from medaet.results.header import content
+from medaet.results.document import pdf_report
+from medaet.results.form import Form, Kind, Part, overlap, parts
+from medaet.results.header import save
+from medaet.results.ko import key_objects, key_planes
+from medaet.results.original import Original, read_original
+from medaet.results.pdf import encapsulated
+from medaet.results.pm import write_map
 from medaet.results.proof import Expectation, prove_segmentation
-from medaet.results.proof_of_report import prove_report
-from medaet.results.seg import segmentation
+from medaet.results.proof_of_extras import (
+    prove_document,
+    prove_key_objects,
+    prove_map,
+    prove_picture,
+)
+from medaet.results.proof_of_report import Account, prove_report
+from medaet.results.recipe import (
+    FRACTIONAL,
+    KEY_OBJECTS,
+    MAPS,
+    PDF,
+    PLAIN,
+    SUMMARY,
+    Recipe,
+    ReportForm,
+)
+from medaet.results.sc import Pixels, summary, summary_pictures
+from medaet.results.seg import write_segmentation
 from medaet.results.source import Source, SourceSeries, quiet
-from medaet.results.sr import comments, report
+from medaet.results.sr import comments, problems, report
 
 __all__ = ["Algorithm", "Encoded", "Source", "encode"]
 
@@ -24,99 +49,219 @@ class Encoded:
     """One result, ready to be kept and delivered.
 
     Attributes:
-        kind: "SEG" or "SR".
-        content: The PS3.10 file.
-        proof: Figures of the proof that the content says what the analysis found.
+        kind: "SEG", "SR", "PM", "KO", "SC" or "PDF".
+        path: The PS3.10 file.
+        proof: Figures of the proof that the file says what the analysis found.
     """
 
     kind: str
     sop_class_uid: str
     sop_instance_uid: str
     series_instance_uid: str
-    content: bytes
+    path: Path
     proof: dict[str, object]
 
+    @property
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        return self.path.read_bytes()
 
-def encode(findings: Findings, source: Source, algorithm: Algorithm) -> list[Encoded]:
+
+def encode(
+    findings: Findings,
+    source: Source,
+    algorithm: Algorithm,
+    folder: Path,
+    recipe: Recipe = PLAIN,
+) -> list[Encoded]:
     """Encode findings, read the results back, and prove them.
 
     Args:
         findings: What the analysis found.
         source: What it was given.
         algorithm: Which run of which analysis it was.
+        folder: Gets the files; made when it does not exist.
+        recipe: Which objects to make.
 
     Returns:
-        One SEG for each input on which something was found, then the SR. The same arguments give
-        the same bytes.
+        The segmentations, one or more for each input on which something was found; then the report; then the rest.
+        The same arguments give the same bytes.
 
     Raises:
         EncodingError: the findings or the source's headers cannot be written as DICOM objects.
         ProofError: a result, read back, does not say what the analysis found.
         FindingsError: a mask has another shape than its series, or names no input.
     """
-    resolved = spoken(findings.resolved(dict(source.volumes)))
+    folder.mkdir(parents=True, exist_ok=True)
     with quiet():
-        series = source.series()
-        found = {role: _found_on(role, resolved.segments) for role in series}
+        run = _Run(spoken(findings.resolved(source.volumes)), source, algorithm, folder)
         try:
-            segmentations, written = _datasets(resolved, series, found, algorithm)
-            contents = {role: content(each) for role, each in segmentations.items()}
-            words = content(written)
+            return run.encode(recipe)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             # highdicom and pydicom say with these what they cannot write; patient and study are not
             # in their hands.
             raise EncodingError(
                 f"the results of {algorithm.name} cannot be written: {error}"
             ) from error
-        expectation = {
-            role: Expectation(found[role], source.volumes[role], source.paths[role])
-            for role in source.volumes
+
+
+class _Run:
+    """Makes and proves the objects of one run."""
+
+    def __init__(
+        self, findings: Findings, source: Source, algorithm: Algorithm, folder: Path
+    ) -> None:
+        self._findings = findings
+        self._source = source
+        self._series: dict[str, SourceSeries] = source.series()
+        self._originals: dict[str, Original] = {
+            role: read_original(source.paths[role], volume.planes[0].sop_instance_uid)
+            for role, volume in source.volumes.items()
         }
-        results = [
-            _encoded(
-                "SEG", each, contents[role], prove_segmentation(contents[role], expectation[role])
-            )
-            for role, each in segmentations.items()
+        self._algorithm = algorithm
+        self._folder = folder
+        self._results: list[Encoded] = []
+        self._headers: dict[str, list[Dataset]] = {}
+        self._segmentations: list[Path] = []
+        self._drawn: dict[str, list[Pixels]] = {}
+
+    def encode(self, recipe: Recipe) -> list[Encoded]:
+        """Make everything that a recipe asks for."""
+        if recipe.segmentation is not None:
+            for role in self._series:
+                self._segmentation(role, recipe.segmentation)
+        if recipe.report is not None:
+            self._report(recipe, recipe.report)
+        for name, make in self._extras().items():
+            if name in recipe.extras:
+                make()
+        return self._results
+
+    def _extras(self) -> dict[str, Callable[[], None]]:
+        return {
+            FRACTIONAL: self._probabilities,
+            MAPS: self._maps,
+            KEY_OBJECTS: self._key_objects,
+            SUMMARY: self._summary,
+            PDF: self._document,
+        }
+
+    def _segmentation(self, role: str, form: Form) -> None:
+        found = [one for one in self._findings.segments if one.role == role and one.count]
+        if form.kind is Kind.LABELMAP and overlap(found):
+            form = replace(form, kind=Kind.BINARY)
+        for part in parts(found, self._series[role], form):
+            path, header = self._written(role, part, form)
+            if form.kind is Kind.BINARY:
+                # A reference to one segment of a label map is what validators take for a mistake; there the tracking
+                # UID alone ties a segment to its measurements.
+                self._headers.setdefault(role, []).append(header)
+                self._segmentations.append(path)
+
+    def _probabilities(self) -> None:
+        for role in self._series:
+            found = [
+                one
+                for one in self._findings.segments
+                if one.role == role and one.probability is not None and one.probability.any()
+            ]
+            form = Form(Kind.FRACTIONAL)
+            for part in parts(found, self._series[role], form):
+                self._written(role, part, form)
+
+    def _written(self, role: str, part: Part, form: Form) -> tuple[Path, Dataset]:
+        path, series = self._path("seg"), self._series[role]
+        others = [other for name, other in self._series.items() if name != role]
+        header = write_segmentation(path, part, series, self._algorithm, form, others=others)
+        proof = prove_segmentation(path, self._expectation(role, part.segments))
+        self._add("SEG", header, path, proof)
+        return path, header
+
+    def _report(self, recipe: Recipe, form: ReportForm) -> None:
+        path = self._path("sr")
+        headers = self._headers if form.segments else {}
+        written = report(self._findings, self._series, headers, self._algorithm, recipe)
+        save(written, path)
+        met = problems(self._source.volumes.values())
+        account = Account(
+            self._findings,
+            sources=[self._expectation(role) for role in self._series],
+            segmentations=self._segmentations if form.segments else [],
+            sentences=self._sentences(),
+            problems=list(dict.fromkeys(one.code.value for one in met)),
+            points=self._source.volumes if form.points else None,
+        )
+        self._add("SR", written, path, prove_report(path, account))
+
+    def _maps(self) -> None:
+        for number, one in enumerate(self._findings.maps, 1):
+            path, role = self._path("pm"), str(one.role)
+            header = write_map(path, one, self._series[role], self._algorithm, number=number)
+            proof = prove_map(path, one, self._source.volumes[role], self._originals[role])
+            self._add("PM", header, path, proof)
+
+    def _key_objects(self) -> None:
+        dataset = key_objects(self._findings, self._series, self._algorithm)
+        if dataset is None:
+            return
+        path = self._path("ko")
+        save(dataset, path)
+        planes = [
+            plane for one in self._series.values() for plane in key_planes(self._findings, one)
         ]
-        proof = prove_report(
-            words,
-            resolved,
-            sources=list(expectation.values()),
-            segmentations=list(contents.values()),
-            sentences=comments(resolved, algorithm),
+        self._add("KO", dataset, path, prove_key_objects(path, planes, self._originals))
+
+    def _summary(self) -> None:
+        for role, drawn in self._pictures().items():
+            for number, pixels in enumerate(drawn, 1):
+                path = self._path("sc")
+                dataset = summary(pixels, self._series[role], self._algorithm, number=number)
+                save(dataset, path)
+                proof = prove_picture(
+                    path,
+                    pixels,
+                    self._source.volumes[role],
+                    self._originals[role],
+                    marked=self._algorithm.not_for_diagnostic_use,
+                )
+                self._add("SC", dataset, path, proof)
+
+    def _document(self) -> None:
+        primary = next(iter(self._series))
+        series = self._series[primary]
+        content = pdf_report(
+            self._findings, series.first, self._algorithm, self._sentences(), self._pictures()
         )
-    return [*results, _encoded("SR", written, words, proof)]
+        path = self._path("pdf")
+        dataset = encapsulated(content, series, self._algorithm)
+        save(dataset, path)
+        self._add("PDF", dataset, path, prove_document(path, content, self._originals[primary]))
 
+    def _pictures(self) -> dict[str, list[Pixels]]:
+        """Draw the pictures of every input, once."""
+        if not self._drawn:
+            self._drawn = {
+                role: summary_pictures(volume, self._findings, self._algorithm)
+                for role, volume in self._source.volumes.items()
+            }
+        return self._drawn
 
-def _found_on(role: str, segments: Sequence[Segment]) -> list[Segment]:
-    return [each for each in segments if each.role == role and each.mask.any()]
+    def _sentences(self) -> list[str]:
+        return comments(self._findings, self._algorithm, problems(self._source.volumes.values()))
 
+    def _expectation(self, role: str, segments: Sequence[Segment] = ()) -> Expectation:
+        return Expectation(segments, self._source.volumes[role], self._originals[role])
 
-def _datasets(
-    findings: Findings,
-    series: Mapping[str, SourceSeries],
-    found: Mapping[str, Sequence[Segment]],
-    algorithm: Algorithm,
-) -> tuple[dict[str, Dataset], Dataset]:
-    segmentations = {
-        role: segmentation(
-            found[role],
-            one,
-            algorithm,
-            others=[other for other in series.values() if other is not one],
+    def _path(self, kind: str) -> Path:
+        return self._folder / f"{len(self._results) + 1}-{kind}.dcm"
+
+    def _add(self, kind: str, header: Dataset, path: Path, proof: Mapping[str, object]) -> None:
+        one = Encoded(
+            kind=kind,
+            sop_class_uid=str(header.SOPClassUID),
+            sop_instance_uid=str(header.SOPInstanceUID),
+            series_instance_uid=str(header.SeriesInstanceUID),
+            path=path,
+            proof=dict(proof),
         )
-        for role, one in series.items()
-        if found[role]
-    }
-    return segmentations, report(findings, series, segmentations, algorithm)
-
-
-def _encoded(kind: str, dataset: Dataset, content: bytes, proof: dict[str, object]) -> Encoded:
-    return Encoded(
-        kind=kind,
-        sop_class_uid=str(dataset.SOPClassUID),
-        sop_instance_uid=str(dataset.SOPInstanceUID),
-        series_instance_uid=str(dataset.SeriesInstanceUID),
-        content=content,
-        proof=proof,
-    )
+        self._results.append(one)

@@ -1,6 +1,5 @@
 """The source as its files say it: what proofs compare with, read anew without highdicom."""
 
-import io
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,9 +18,13 @@ IDENTITY = (  # noqa: SIM905 -- keywords read best as words
     "StudyInstanceUID StudyDate StudyTime StudyID AccessionNumber "
     "ReferringPhysicianName StudyDescription"
 ).split()
+SUBJECT = ("PatientID", "IssuerOfPatientID", "StudyInstanceUID")
+"""What no two instances of one series may differ in."""
+
 _GEOMETRY = (  # noqa: SIM905 -- as above
-    "SOPClassUID SOPInstanceUID SeriesInstanceUID FrameOfReferenceUID "
-    "ImagePositionPatient ImageOrientationPatient PixelSpacing SpecificCharacterSet"
+    "SOPClassUID SOPInstanceUID SeriesInstanceUID FrameOfReferenceUID SpecificCharacterSet "
+    "ImagePositionPatient ImageOrientationPatient PixelSpacing "
+    "SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
 ).split()
 
 
@@ -31,34 +34,43 @@ class Original:
 
     Attributes:
         header: One of them, for what they share.
-        positions: Image Position (Patient) in mm, by SOP Instance UID.
-        along_columns: Step from one pixel to the next in a row, in mm.
-        along_rows: Step from one row to the next, in mm.
+        positions: Image Position (Patient) in mm, by SOP Instance UID and frame number, 0 for an image of one frame.
+        along_columns: Step from one pixel to the next in a row, in mm, by the same.
+        along_rows: Step from one row to the next, in mm, by the same.
         sop_class_uids: SOP Class UID, by SOP Instance UID.
     """
 
     header: Dataset
-    positions: dict[str, NDArray[np.float64]]
-    along_columns: NDArray[np.float64]
-    along_rows: NDArray[np.float64]
+    positions: dict[tuple[str, int], NDArray[np.float64]]
+    along_columns: dict[tuple[str, int], NDArray[np.float64]]
+    along_rows: dict[tuple[str, int], NDArray[np.float64]]
     sop_class_uids: dict[str, str]
 
 
-def read_original(paths: Sequence[Path]) -> Original:
-    """Read the headers of a series from its files."""
+def read_original(paths: Sequence[Path], first: str) -> Original:
+    """Read the headers of a series from its files.
+
+    Args:
+        paths: The files, in any order.
+        first: SOP Instance UID of the one that patient and study are taken from.
+
+    Raises:
+        ProofError: they belong to more than one patient or study.
+    """
     headers = [
         pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*IDENTITY, *_GEOMETRY])
         for path in paths
     ]
-    first = headers[0]
-    along_columns, along_rows = steps(first.ImageOrientationPatient, first.PixelSpacing)
-    return Original(
-        header=first,
-        positions={str(one.SOPInstanceUID): vector(one.ImagePositionPatient) for one in headers},
-        along_columns=along_columns,
-        along_rows=along_rows,
-        sop_class_uids={str(one.SOPInstanceUID): str(one.SOPClassUID) for one in headers},
-    )
+    by_uid = {str(header.SOPInstanceUID): header for header in headers}
+    if first not in by_uid:
+        raise ProofError("the source has no file for its first slice; run the analysis again")
+    original = Original(by_uid[first], {}, {}, {}, {})
+    for uid, header in by_uid.items():
+        _check_same(header, by_uid[first], SUBJECT, "an instance of the source belongs")
+        original.sop_class_uids[uid] = str(header.SOPClassUID)
+        for frame, place in enumerate(_frames(header), start=_first_frame(header)):
+            _put(original, (uid, frame), place)
+    return original
 
 
 def vector(values: Iterable[object]) -> NDArray[np.float64]:
@@ -98,14 +110,14 @@ def letters(text: str) -> str:
     return "".join(filter(str.isalnum, plain))
 
 
-def parsed(content: bytes, keyword: str) -> Dataset:
-    """Return the encoded result as tags and values.
+def parsed(path: Path, keyword: str) -> Dataset:
+    """Return the encoded result as tags and values; the pixels stay in the file.
 
     Raises:
-        ProofError: the bytes are not a data set that has `keyword`.
+        ProofError: the file is not a data set that has `keyword`.
     """
     try:
-        dataset = pydicom.dcmread(io.BytesIO(content))
+        dataset = pydicom.dcmread(path, defer_size=1024)
     except pydicom.errors.InvalidDicomError as error:
         raise ProofError("the encoded result cannot be read back; report a fault") from error
     if keyword not in dataset:
@@ -119,13 +131,49 @@ def prove_identity(result: Dataset, original: Original) -> None:
     Raises:
         ProofError: naming the attributes that differ, never their values.
     """
+    _check_same(result, original.header, IDENTITY, "the result belongs")
+
+
+def _check_same(one: Dataset, other: Dataset, keywords: Sequence[str], what: str) -> None:
     differ = [
         keyword
-        for keyword in IDENTITY
-        if str(result.get(keyword) or "") != str(original.header.get(keyword) or "")
+        for keyword in keywords
+        if str(one.get(keyword) or "") != str(other.get(keyword) or "")
     ]
     if differ:
         raise ProofError(
-            "the result belongs to another patient or study than its source: "
-            f"{', '.join(differ)} differ"
+            f"{what} to another patient or study than its source: {', '.join(differ)} differ"
         )
+
+
+def _first_frame(header: Dataset) -> int:
+    return 1 if "PerFrameFunctionalGroupsSequence" in header else 0
+
+
+def _frames(header: Dataset) -> Iterator[Sequence[Dataset]]:
+    """Yield, for each frame, where to look for its place: its own functional groups, then the shared ones."""
+    if "PerFrameFunctionalGroupsSequence" not in header:
+        yield (header,)
+        return
+    shared = (header.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    for own in header.PerFrameFunctionalGroupsSequence:
+        yield (own, shared)
+
+
+def _put(original: Original, name: tuple[str, int], where: Sequence[Dataset]) -> None:
+    position = _found(where, "PlanePositionSequence", "ImagePositionPatient")
+    orientation = _found(where, "PlaneOrientationSequence", "ImageOrientationPatient")
+    spacing = _found(where, "PixelMeasuresSequence", "PixelSpacing")
+    if position is None or orientation is None or spacing is None:
+        return  # an instance that is no plane of a volume
+    original.positions[name] = vector(position)
+    original.along_columns[name], original.along_rows[name] = steps(orientation, spacing)
+
+
+def _found(where: Sequence[Dataset], sequence: str, keyword: str) -> Sequence[object] | None:
+    for one in where:
+        item = one[sequence][0] if sequence in one else one
+        value: Sequence[object] | None = item.get(keyword)
+        if value:
+            return value
+    return None

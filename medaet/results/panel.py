@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medaet.dicom.volume import Volume
-from medaet.plugin.findings import Segment
+from medaet.plugin.segment import Segment
 
 SLICES = 4
 LUNG_WINDOW_HU = (-1350.0, 150.0)
@@ -44,10 +44,12 @@ def grey_window(volume: Volume, segments: Sequence[Segment]) -> tuple[float, flo
     """
     if volume.modality != "CT":
         sample = volume.voxels[:: max(1, volume.voxels.shape[0] // 32), ::2, ::2]
-        low, high = np.percentile(sample, MR_PERCENTILES)
+        measured = sample[volume.measured(sample)]
+        low, high = np.percentile(measured if measured.size else sample, MR_PERCENTILES)
         return float(low), float(max(high, low + 1))
-    found = np.logical_or.reduce([segment.mask for segment in segments]) if segments else None
-    if found is not None and float(volume.voxels[found].mean(dtype=np.float64)) < AIR_HU:
+    count = sum(segment.count for segment in segments)
+    total = sum(segment.voxels.total(volume.voxels) for segment in segments)
+    if count and total / count < AIR_HU:
         return LUNG_WINDOW_HU
     return SOFT_TISSUE_WINDOW_HU
 
@@ -59,13 +61,25 @@ def panels(volume: Volume, segments: Sequence[Segment]) -> list[Panel]:
         volume: The grid.
         segments: Segments on that grid; without any, the cuts are spread over the whole volume.
     """
-    weights = [np.zeros(length) for length in volume.voxels.shape]
-    for segment in segments:
-        for axis, others in enumerate(((1, 2), (0, 2), (0, 1))):
-            weights[axis] += segment.mask.sum(axis=others)
+    weights = _weights(volume.voxels.shape, segments)
     slices = [_slice(volume, segments, number) for number in _spread(weights[0])]
     row, column = (int(np.argmax(each)) if each.any() else each.size // 2 for each in weights[1:])
     return [*slices, _along_columns(volume, segments, row), _along_rows(volume, segments, column)]
+
+
+def _weights(
+    shape: tuple[int, ...], segments: Sequence[Segment]
+) -> tuple[NDArray[np.float64], ...]:
+    """Count, along each axis, the voxels of any segment."""
+    slices, rows, columns = (np.zeros(length) for length in shape)
+    for number in range(len(slices)):
+        planes = [one.voxels.plane(number) for one in segments if one.voxels.counts[number]]
+        if planes:
+            joined = np.logical_or.reduce(planes)
+            slices[number] = np.count_nonzero(joined)
+            rows += joined.sum(axis=1)
+            columns += joined.sum(axis=0)
+    return slices, rows, columns
 
 
 def _spread(weights: NDArray[np.float64], count: int = SLICES) -> list[int]:
@@ -81,7 +95,7 @@ def _slice(volume: Volume, segments: Sequence[Segment], number: int) -> Panel:
     _, between_rows, between_columns = volume.spacing_mm
     return Panel(
         pixels=volume.voxels[number].astype(np.float32),
-        masks={segment.label: segment.mask[number] for segment in segments},
+        masks={segment.label: segment.voxels.plane(number) for segment in segments},
         spacing_mm=(between_rows, between_columns),
         caption=f"{_plane(volume.affine[:3, 2])}, slice {number + 1} of {volume.voxels.shape[0]}",
         edges=(_letter(-volume.affine[:3, 0]), _letter(-volume.affine[:3, 1])),
@@ -93,7 +107,7 @@ def _along_columns(volume: Volume, segments: Sequence[Segment], row: int) -> Pan
     between_slices, _, between_columns = volume.spacing_mm
     return Panel(
         pixels=volume.voxels[::-1, row].astype(np.float32),
-        masks={segment.label: segment.mask[::-1, row] for segment in segments},
+        masks={segment.label: segment.voxels.across(1, row)[::-1] for segment in segments},
         spacing_mm=(between_slices, between_columns),
         caption=f"{_plane(volume.affine[:3, 1])}, reformatted",
         edges=(_letter(-volume.affine[:3, 0]), _letter(volume.affine[:3, 2])),
@@ -105,7 +119,7 @@ def _along_rows(volume: Volume, segments: Sequence[Segment], column: int) -> Pan
     between_slices, between_rows, _ = volume.spacing_mm
     return Panel(
         pixels=volume.voxels[::-1, :, column].astype(np.float32),
-        masks={segment.label: segment.mask[::-1, :, column] for segment in segments},
+        masks={segment.label: segment.voxels.across(2, column)[::-1] for segment in segments},
         spacing_mm=(between_slices, between_rows),
         caption=f"{_plane(volume.affine[:3, 0])}, reformatted",
         edges=(_letter(-volume.affine[:3, 1]), _letter(volume.affine[:3, 2])),

@@ -4,26 +4,30 @@ It shares no code with the encoder: pydicom reads tags, and the content tree is 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 from pydicom import Dataset
 
+from medaet.dicom.volume import Volume
 from medaet.errors import ProofError
 from medaet.plugin.findings import Findings, Measurement
 from medaet.results.original import (
     letters,
     parsed,
     prove_identity,
-    read_original,
     refused_when_malformed,
 )
 from medaet.results.proof import Expectation
+from medaet.results.proof_of_points import prove_points
 
 _TRACKING_UID = "112040"
 _GROUP = "125007"
 _REFERENCED_SEGMENT = "121191"
 _COMMENT = "121106"
+_PROBLEM = "IN-PROBLEM"
 _METHOD = "370129005"
 _VALUE_DIGITS = 9
 _TEMPLATE = "1500"
@@ -47,23 +51,34 @@ class _Item:
         return [child for child in self.children if child.concept == concept]
 
 
-def prove_report(
-    content: bytes,
-    findings: Findings,
-    *,
-    sources: Sequence[Expectation],
-    segmentations: Sequence[bytes],
-    sentences: Sequence[str],
-) -> dict[str, object]:
-    """Read a report back and compare it with the findings.
+@dataclass(frozen=True, slots=True, eq=False)
+class Account:
+    """What a report must say.
 
-    Args:
-        content: The PS3.10 file as it will be sent.
+    Attributes:
         findings: Resolved findings.
         sources: The inputs, the one whose study the report belongs to first.
         segmentations: The SEG files that the report may refer to.
         sentences: The sentences that it must hold; the character set may have changed their
             letters.
+        problems: Code values of the problems of the inputs.
+        points: The volumes by role where each structure has a point in it.
+    """
+
+    findings: Findings
+    sources: Sequence[Expectation]
+    segmentations: Sequence[Path]
+    sentences: Sequence[str]
+    problems: Sequence[str] = ()
+    points: Mapping[str, Volume] | None = None
+
+
+def prove_report(path: Path, expected: Account) -> dict[str, object]:
+    """Read a report back and compare it with the findings.
+
+    Args:
+        path: The PS3.10 file as it will be sent.
+        expected: What it must say.
 
     Returns:
         The figures: numbers of groups, measurements, references and images compared.
@@ -71,18 +86,21 @@ def prove_report(
     Raises:
         ProofError: saying what differs.
     """
-    dataset = parsed(content, "ContentSequence")
-    originals = [read_original(source.paths) for source in sources]
-    encoded = [parsed(each, "SegmentSequence") for each in segmentations]
-    images = {uid for original in originals for uid in original.positions}
+    dataset = parsed(path, "ContentSequence")
+    encoded = [parsed(each, "SegmentSequence") for each in expected.segmentations]
+    images = {uid for source in expected.sources for uid in source.volume.sop_instance_uids}
     with refused_when_malformed():
-        prove_identity(dataset, originals[0])
+        prove_identity(dataset, expected.sources[0].original)
         _prove_template(dataset)
+        _prove_completion(dataset, expected.findings)
         _prove_evidence(dataset, images | {str(each.SOPInstanceUID) for each in encoded})
         items = list(_walk(_items(dataset)))
-        groups = [item for item in items if item.concept == _GROUP]
-        references = _prove_groups(groups, findings, encoded)
-        _prove_sentences(items, sentences)
+        every = [item for item in items if item.concept == _GROUP]
+        groups = [item for item in every if not _is_point(item)]
+        _prove_points([item.dataset for item in every if _is_point(item)], expected)
+        references = _prove_groups(groups, expected.findings, encoded)
+        _prove_sentences(items, expected.sentences)
+        _prove_codes(items, expected)
         measurements = sum(len(_numbers(group)) for group in groups)
     return {
         "groups": len(groups),
@@ -90,6 +108,40 @@ def prove_report(
         "segment_references": references,
         "images": len(images),
     }
+
+
+def _is_point(group: _Item) -> bool:
+    return any(child.value_type == "SCOORD" for child in group.children)
+
+
+def _prove_points(groups: Sequence[Dataset], expected: Account) -> None:
+    volumes = expected.points or {}
+    shown = [
+        one
+        for one in expected.findings.segments
+        if volumes and one.voxels.counts[np.asarray(volumes[str(one.role)].slices)].any()
+    ]
+    prove_points(groups, shown, volumes)
+
+
+def _prove_completion(dataset: Dataset, findings: Findings) -> None:
+    wanted = "PARTIAL" if findings.failed else "COMPLETE"
+    if dataset.CompletionFlag != wanted:
+        raise ProofError(f"the report is {dataset.CompletionFlag}, expected {wanted}")
+
+
+def _prove_codes(items: Sequence[_Item], expected: Account) -> None:
+    """Compare coded statements, of segments and of the inputs, with those that must be there."""
+    found = Counter(
+        (item.concept, str(item.dataset.ConceptCodeSequence[0].CodeValue))
+        for item in items
+        if item.value_type == "CODE"
+    )
+    wanted = Counter((one.name.value, one.value.value) for one in expected.findings.evaluations)
+    wanted += Counter((_PROBLEM, code) for code in expected.problems)
+    missing = wanted - found
+    if missing or {pair for pair in found if pair[0] == _PROBLEM} - set(wanted):
+        raise ProofError(f"the report lacks {missing.total()} coded statements, or has too many")
 
 
 def _prove_template(dataset: Dataset) -> None:
@@ -122,11 +174,12 @@ def _prove_groups(
 ) -> int:
     """Compare each group with its segment, and return how many refer to one."""
     whole = [item for item in findings.measurements if item.of is None]
+    told = bool(whole) or any(item.of is None for item in findings.evaluations)
     expected = [
         ([item for item in findings.measurements if item.of == segment.label], segment)
         for segment in findings.segments
     ]
-    if len(groups) != len(expected) + bool(whole or not expected):
+    if len(groups) != len(expected) + bool(told or not expected):
         raise ProofError(
             f"the report has {len(groups)} measurement groups for {len(expected)} segments"
         )
@@ -134,12 +187,13 @@ def _prove_groups(
         str(segment.TrackingUID): (str(dataset.SOPInstanceUID), int(segment.SegmentNumber))
         for dataset in segmentations
         for segment in dataset.SegmentSequence
+        if "TrackingUID" in segment
     }
     references = 0
     for group, (measurements, segment) in zip(groups, expected, strict=False):
         _prove_numbers(group, measurements, segment.label)
         references += _prove_reference(
-            group, tracked, segment.label, found=bool(segment.mask.any())
+            group, tracked, segment.label, found=segment.count > 0 and bool(segmentations)
         )
     if whole:
         _prove_numbers(groups[-1], whole, "the series")

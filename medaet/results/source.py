@@ -1,4 +1,4 @@
-"""The series that results are made from: volumes beside the headers of their slices."""
+"""The series that results are made from: volumes beside the headers of their instances."""
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +11,11 @@ from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.errors import InvalidDicomError
 
+from medaet.dicom.elements import read_head
+from medaet.dicom.geometry import Plane
 from medaet.dicom.uid import derived_uid
 from medaet.dicom.volume import Volume
-from medaet.errors import EncodingError
+from medaet.errors import EncodingError, InstanceError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,8 +24,8 @@ class Source:
 
     Attributes:
         paths: Files of the instances, in any order.
-        volumes: The volumes read from them, with the SOP Instance UIDs of their slices; the study
-            of the first role is the one that the report belongs to.
+        volumes: The volumes read from them, with the planes that their slices came from; the study of the first role
+            is the one that the report belongs to.
     """
 
     paths: Mapping[str, Sequence[Path]]
@@ -36,35 +38,70 @@ class Source:
             EncodingError: a slice of a volume has no file.
         """
         return {
-            role: SourceSeries(role, volume, _headers(role, self.paths.get(role, ()), volume))
+            role: _series(role, self.paths.get(role, ()), volume)
             for role, volume in self.volumes.items()
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What results repeat of one source instance.
+
+    Attributes:
+        position: Image Position (Patient), digit by digit as the header writes it; empty where frames have their own.
+    """
+
+    sop_class_uid: str
+    position: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceSeries:
-    """One input: a volume, and what the headers of its slices say.
+    """One input: a volume, and what the headers of its instances say.
 
     Attributes:
         role: Name of the input.
-        volume: The voxels; its slices run as `headers` do.
-        headers: Data set of each slice without pixels, in slice order.
+        volume: The voxels, and the planes that they came from.
+        first: Data set of the first slice's instance without pixels, for all that the instances share.
+        instances: By SOP Instance UID, in the order in which the slices meet them.
     """
 
     role: str
     volume: Volume
-    headers: tuple[Dataset, ...]
-
-    @property
-    def first(self) -> Dataset:
-        """Header of the first slice, for all that the slices share."""
-        return self.headers[0]
+    first: Dataset
+    instances: Mapping[str, Instance]
 
     @property
     def frame_of_reference_uid(self) -> str:
         """Frame of Reference UID; derived from the series where the scanner gave none."""
         given = str(self.first.get("FrameOfReferenceUID") or "")
         return given or derived_uid("frame of reference", str(self.first.SeriesInstanceUID))
+
+    @property
+    def slice_distance_mm(self) -> float:
+        """Distance between the planes of neighbouring slices, along their normal."""
+        between_rows, between_columns = self.volume.planes[0].pixel_spacing
+        return self.volume.voxel_ml * 1000 / (between_rows * between_columns)
+
+    def position(self, plane: Plane) -> tuple[str, ...]:
+        """Return Image Position (Patient) of a plane: as its header writes it, digit by digit, where it has its own."""
+        given = self.instances[plane.sop_instance_uid].position
+        return given if given and not plane.frame else decimal_strings(plane.position)
+
+    def frames(self, sop_instance_uid: str) -> tuple[int, ...]:
+        """Return which frames of an instance are slices of the volume; none for an instance of one frame."""
+        return tuple(
+            sorted(
+                plane.frame
+                for plane in self.volume.planes
+                if plane.sop_instance_uid == sop_instance_uid and plane.frame
+            )
+        )
+
+
+def decimal_strings(numbers: Sequence[float]) -> tuple[str, ...]:
+    """Return numbers as decimal strings of at most 16 characters (PS3.5 §6.2, VR DS)."""
+    return tuple(pydicom.valuerep.format_number_as_ds(float(number)) for number in numbers)
 
 
 @contextmanager
@@ -79,20 +116,32 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _headers(role: str, paths: Sequence[Path], volume: Volume) -> tuple[Dataset, ...]:
-    if any(plane.frame for plane in volume.planes) or volume.voxels.shape[0] != len(volume.planes):
-        raise EncodingError(f"input {role!r} is not one instance for each slice")
-    found: dict[str, Dataset] = {}
+def _series(role: str, paths: Sequence[Path], volume: Volume) -> SourceSeries:
+    found: dict[str, tuple[Path, Instance]] = {}
     for path in paths:
-        header = _header(path)
-        found.setdefault(str(header.get("SOPInstanceUID")), header)
-    absent = [uid for uid in volume.sop_instance_uids if uid not in found]
-    if absent:
+        uid, instance = _instance(path)
+        found.setdefault(uid, (path, instance))
+    wanted = volume.sop_instance_uids
+    absent = [uid for uid in wanted if uid not in found]
+    if absent or not wanted:
         raise EncodingError(
             f"input {role!r} has {volume.voxels.shape[0]} slices, but no file for {len(absent)} "
-            f"of its {len(volume.sop_instance_uids)} SOP instances; run the analysis again"
+            f"of its {len(wanted)} SOP instances; run the analysis again"
         )
-    return tuple(found[uid] for uid in volume.sop_instance_uids)
+    first = _header(found[wanted[0]][0])
+    return SourceSeries(role, volume, first, {uid: found[uid][1] for uid in wanted})
+
+
+def _instance(path: Path) -> tuple[str, Instance]:
+    try:
+        elements = read_head(path)
+    except InstanceError as error:
+        raise EncodingError(f"the source file {path.name} cannot be read again: {error}") from error
+    position = elements.ascii("ImagePositionPatient")
+    return elements.ascii("SOPInstanceUID"), Instance(
+        sop_class_uid=elements.ascii("SOPClassUID"),
+        position=tuple(part.strip() for part in position.split("\\")) if position else (),
+    )
 
 
 def _header(path: Path) -> Dataset:

@@ -1,8 +1,7 @@
 """Reports: measurements and words as a Comprehensive 3D SR instance after TID 1500."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import highdicom
 from highdicom import sr
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -10,10 +9,13 @@ from pydicom.uid import ExplicitVRLittleEndian
 from medaet.dicom.codes import (
     COMMENT,
     CT_PROCEDURE,
+    INPUT_PROBLEM,
     MR_PROCEDURE,
     QUALITATIVE_EVALUATIONS,
     Code,
 )
+from medaet.dicom.problem import Problem
+from medaet.dicom.volume import Volume
 from medaet.plugin.findings import Findings
 from medaet.results.algorithm import MANUFACTURER, NOT_FOR_DIAGNOSTIC_USE, Algorithm
 from medaet.results.header import (
@@ -24,9 +26,12 @@ from medaet.results.header import (
     fitting,
 )
 from medaet.results.library import image_library
-from medaet.results.measurement import measurement_groups
+from medaet.results.measurement import measurement_groups, point_groups
+from medaet.results.recipe import FULL_REPORT, PLAIN, Recipe
 from medaet.results.source import SourceSeries
 from medaet.results.stand_in import stand_ins
+
+PARTIAL = "Not every structure could be computed; the report names them."
 
 _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 
@@ -34,64 +39,94 @@ _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 def report(
     findings: Findings,
     series: Mapping[str, SourceSeries],
-    segmentations: Mapping[str, Dataset],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
+    recipe: Recipe = PLAIN,
 ) -> Dataset:
     """Encode the measurements and the words of a run.
 
     Args:
         findings: Resolved findings: every segment names its role, every measurement has a value.
         series: The inputs by role; the report belongs to the study of the first.
-        segmentations: The SEG instances by role; roles where nothing was found have none.
+        segmentations: Headers of the SEG instances by role; roles where nothing was found have none.
         algorithm: The run that found them.
+        recipe: What else is made of it, and the form of the report.
 
     Source:
         PS3.3 §A.35.13, PS3.16 TID 1500.
     """
     primary = next(iter(series.values()))
-    images = {role: stand_ins(one) for role, one in series.items()}
-    evidence = [image for each in images.values() for image in each]
-    dataset: Dataset = highdicom.sr.Comprehensive3DSR(
-        evidence=[*evidence, *segmentations.values()],
-        content=_content(findings, primary, images, segmentations, algorithm),
-        series_instance_uid=algorithm.uid("SR", "series"),
+    form = recipe.report or FULL_REPORT
+    evidence = [image for one in series.values() for image in stand_ins(one)]
+    evidence += [one for each in segmentations.values() for one in each]
+    document = sr.Comprehensive3DSR if form.three_dimensional else sr.ComprehensiveSR
+    dataset: Dataset = document(
+        evidence=evidence,
+        content=_content(findings, series, segmentations, algorithm, points=form.points),
+        series_instance_uid=algorithm.uid("SR", "series", *recipe.variant),
         series_number=SERIES_NUMBERS["SR"],
-        sop_instance_uid=algorithm.uid("SR", "instance"),
+        sop_instance_uid=algorithm.uid("SR", "instance", *recipe.variant),
         instance_number=1,
-        is_complete=True,
+        is_complete=not findings.failed,
         is_final=False,
         is_verified=False,
         **equipment(algorithm, primary.first),
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
-    complete(dataset, primary, algorithm)
+    if findings.failed:
+        dataset.CompletionFlagDescription = PARTIAL
+    complete(dataset, primary, algorithm, "report")
     return dataset
 
 
-def comments(findings: Findings, algorithm: Algorithm) -> list[str]:
-    """Return the sentences of the report, in reading order."""
-    absent = [one.label for one in findings.segments if not one.mask.any()]
+def problems(volumes: Iterable[Volume]) -> list[Problem]:
+    """Return the problems of all inputs, each once."""
+    return list(dict.fromkeys(one for volume in volumes for one in volume.problems))
+
+
+def comments(findings: Findings, algorithm: Algorithm, met: Sequence[Problem] = ()) -> list[str]:
+    """Return the sentences of the report, in reading order.
+
+    Args:
+        findings: Resolved findings.
+        algorithm: The run that found them.
+        met: Problems of the inputs.
+    """
+    absent = [one.label for one in findings.segments if not one.count]
     warning = f"Results are {NOT_FOR_DIAGNOSTIC_USE}."
     return [
         *([warning] if algorithm.not_for_diagnostic_use else []),
         *([algorithm.intended_use] if algorithm.intended_use else []),
+        *(problem.text for problem in met),
+        *(f"{name}: could not be computed." for name in findings.failed),
         *(f"{label}: not detected." for label in absent),
-        *(["No finding."] if not findings.segments and not findings.measurements else []),
+        *([] if _says_something(findings) else ["No finding."]),
         *findings.remarks,
     ]
 
 
+def _says_something(findings: Findings) -> bool:
+    told = (findings.segments, findings.measurements, findings.evaluations, findings.maps)
+    return any(told) or bool(findings.failed)
+
+
 def _content(
     findings: Findings,
-    primary: SourceSeries,
-    images: Mapping[str, Sequence[Dataset]],
-    segmentations: Mapping[str, Dataset],
+    series: Mapping[str, SourceSeries],
+    segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
+    *,
+    points: bool,
 ) -> Dataset:
+    primary = next(iter(series.values()))
+    groups = measurement_groups(findings, primary.first, segmentations, algorithm)
     measurement_report = sr.MeasurementReport(
         observation_context=_observer(algorithm, primary.first),
         procedure_reported=coded(algorithm.procedure or _procedure(primary)),
-        imaging_measurements=measurement_groups(findings, primary.first, segmentations, algorithm),
+        imaging_measurements=[
+            *groups,
+            *(point_groups(findings, series, algorithm) if points else []),
+        ],
     )
     root: Dataset = measurement_report[0]
     items = list(root.ContentSequence)
@@ -99,9 +134,9 @@ def _content(
     root.ContentSequence = sr.ContentSequence(
         [
             *items[:-1],
-            image_library(images),
+            image_library(series),
             items[-1],
-            *_evaluations(comments(findings, algorithm), primary.first),
+            *_evaluations(findings, series, algorithm, primary.first),
         ]
     )
     return root
@@ -125,7 +160,15 @@ def _procedure(series: SourceSeries) -> Code:
     return CT_PROCEDURE if series.volume.modality == "CT" else MR_PROCEDURE
 
 
-def _evaluations(sentences: Sequence[str], header: Dataset) -> list[Dataset]:
+def _evaluations(
+    findings: Findings,
+    series: Mapping[str, SourceSeries],
+    algorithm: Algorithm,
+    header: Dataset,
+) -> list[Dataset]:
+    """Return the words of the report, behind a code for each problem of the input (PS3.16 TID 1500)."""
+    met = problems(one.volume for one in series.values())
+    sentences = comments(findings, algorithm, met)
     if not sentences:
         return []
     container = sr.ContainerContentItem(
@@ -133,12 +176,20 @@ def _evaluations(sentences: Sequence[str], header: Dataset) -> list[Dataset]:
     )
     container.ContentSequence = sr.ContentSequence(
         [
-            sr.TextContentItem(
-                name=coded(COMMENT),
-                value=fitting(sentence, header),
-                relationship_type=_CONTAINS,
-            )
-            for sentence in sentences
+            *(
+                sr.CodeContentItem(
+                    name=coded(INPUT_PROBLEM), value=coded(code), relationship_type=_CONTAINS
+                )
+                for code in dict.fromkeys(one.code for one in met)
+            ),
+            *(
+                sr.TextContentItem(
+                    name=coded(COMMENT),
+                    value=fitting(sentence, header),
+                    relationship_type=_CONTAINS,
+                )
+                for sentence in sentences
+            ),
         ]
     )
     return [container]

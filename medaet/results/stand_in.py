@@ -7,13 +7,13 @@ the blanks.
 
 from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.valuerep import format_number_as_ds
+from pydicom.uid import CTImageStorage, MRImageStorage
 
-from medaet.results.source import SourceSeries
+from medaet.dicom.geometry import Plane
+from medaet.results.source import SourceSeries, decimal_strings
 
 _COPIED = (  # noqa: SIM905 -- keywords read best as words
-    "StudyInstanceUID SeriesInstanceUID SOPClassUID SOPInstanceUID Modality Rows Columns "
-    "ImagePositionPatient "
+    "StudyInstanceUID SeriesInstanceUID Modality Rows Columns "
     "LossyImageCompression LossyImageCompressionRatio LossyImageCompressionMethod"
 ).split()
 _EQUIPMENT = (  # noqa: SIM905 -- as above
@@ -27,23 +27,47 @@ _BLANK = (  # noqa: SIM905 -- as above
 
 
 def stand_ins(series: SourceSeries) -> list[Dataset]:
-    """Return one data set for each slice, in slice order.
+    """Return one data set for each source instance, as if each were a classic image where its first slice lies.
 
-    Orientation and Pixel Spacing are the first slice's for all: the volume reader has already made
-    sure that the rest agree, and highdicom compares them digit by digit. The distance between
-    slices comes from their positions, because scanners write other things into Spacing Between
-    Slices.
+    What they share is the first one's: the volume reader has already made sure that the rest agree, and highdicom
+    compares digit by digit. The distance between slices comes from their positions, because scanners write other
+    things into Spacing Between Slices.
     """
-    return [_stand_in(header, series) for header in series.headers]
+    common = _common(series)
+    first = {plane.sop_instance_uid: plane for plane in reversed(series.volume.planes)}
+    return [_stand_in(common, uid, first[uid], series) for uid in series.instances]
 
 
-def _stand_in(header: Dataset, series: SourceSeries) -> Dataset:
+def classic(series: SourceSeries) -> Dataset:
+    """Return the first stand-in as a classic image: of an enhanced one, highdicom expects functional groups."""
+    plane = series.volume.planes[0]
+    result = _stand_in(_common(series), plane.sop_instance_uid, plane, series)
+    result.SOPClassUID = CTImageStorage if result.Modality == "CT" else MRImageStorage
+    return result
+
+
+def _stand_in(common: Dataset, uid: str, plane: Plane, series: SourceSeries) -> Dataset:
     result = Dataset()
-    for keyword in _COPIED:
-        _copy(result, header, keyword)
-    for keyword in ("ImageOrientationPatient", "PixelSpacing", *_EQUIPMENT):
+    result.update(common)
+    result.SOPClassUID = series.instances[uid].sop_class_uid
+    result.SOPInstanceUID = uid
+    result.ImagePositionPatient = list(series.position(plane))
+    return result
+
+
+def _common(series: SourceSeries) -> Dataset:
+    result = Dataset()
+    for keyword in (*_COPIED, *_EQUIPMENT):
         _copy(result, series.first, keyword)
-    distance = _distance(series)
+    plane = series.volume.planes[0]
+    for keyword, numbers in (
+        ("ImageOrientationPatient", plane.orientation),
+        ("PixelSpacing", plane.pixel_spacing),
+    ):
+        _copy(result, series.first, keyword)
+        if keyword not in result:  # of a multi-frame image
+            setattr(result, keyword, list(decimal_strings(numbers)))
+    (distance,) = decimal_strings([series.slice_distance_mm])
     result.SpacingBetweenSlices = distance
     result.SliceThickness = _thickness(series.first) or distance
     result.FrameOfReferenceUID = series.frame_of_reference_uid
@@ -51,13 +75,6 @@ def _stand_in(header: Dataset, series: SourceSeries) -> Dataset:
     for keyword in _BLANK:
         setattr(result, keyword, "")
     return result
-
-
-def _distance(series: SourceSeries) -> str:
-    """Return the distance between the planes of neighbouring slices in mm, along their normal."""
-    between_rows, between_columns = map(float, series.first.PixelSpacing)
-    area = between_rows * between_columns
-    return format_number_as_ds(float(series.volume.voxel_ml) * 1000 / area)
 
 
 def _copy(result: Dataset, header: Dataset, keyword: str) -> None:

@@ -73,6 +73,7 @@ def write_enhanced(
         content = np.frombuffer(content, f"u{width}").byteswap().tobytes()
     dataset.add_new("PixelData", vr, content + b"\0" * (len(content) % 2))
     change(dataset)
+    path.parent.mkdir(parents=True, exist_ok=True)
     save(dataset, path, UID(transfer_syntax_uid))
     return path
 

@@ -1,5 +1,6 @@
 """A run for tests of results: an algorithm, a phantom series and findings on it."""
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +9,14 @@ import numpy as np
 
 from medaet.dicom.codes import LEFT, LUNG, RIGHT, Code
 from medaet.dicom.volume import Volume, read_volume
-from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.findings import Findings, Measurement
+from medaet.plugin.segment import Segment
 from medaet.results.algorithm import Algorithm
+from medaet.results.objects import Encoded, encode
+from medaet.results.recipe import PLAIN, Recipe
 from medaet.results.source import Source
 
-ARTIFICIAL_INTELLIGENCE = Code("123109", "DCM", "Artificial Intelligence")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 STARTED_AT = datetime(2026, 11, 23, 18, 30, 15, 250_000, tzinfo=UTC)
 
 
@@ -44,6 +48,28 @@ def algorithm(
 def source_of(paths: Sequence[Path], *, role: str = "ct") -> Source:
     """Read one series as the only input of an analysis."""
     return Source(paths={role: paths}, volumes={role: read_volume(paths)})
+
+
+def encoded(
+    findings: Findings,
+    source: Source,
+    run: Algorithm | None = None,
+    *,
+    recipe: Recipe = PLAIN,
+    folder: Path | None = None,
+) -> list[Encoded]:
+    """Encode and prove findings.
+
+    Args:
+        findings: On the volumes of `source`.
+        source: What they were found on.
+        run: Which run it was; None for one with sensible values.
+        recipe: Which objects to make.
+        folder: Gets a new folder for them; None for the one above the source's files.
+    """
+    beside = folder or next(iter(source.paths.values()))[0].parent.parent
+    where = Path(tempfile.mkdtemp(prefix="results-", dir=beside))
+    return encode(findings, source, run or algorithm(), where, recipe)
 
 
 def two_boxes(volume: Volume) -> Findings:

@@ -17,12 +17,13 @@ from medaet.errors import (
     WithdrawnError,
 )
 from medaet.plugin import folder
+from medaet.worker.answer import late, raised
+from medaet.worker.leaks import Leaks
 from medaet.worker.peaks import Peak
 from medaet.worker.process import ChildProcess, Setting
 from medaet.worker.protocol import Message
-from medaet.worker.request import Request, Run
-from medaet.worker.said import late, raised
-from medaet.worker.shared import Lender, lending
+from medaet.worker.request import Request, Run, lending
+from medaet.worker.shared import Lender, arrays
 from medaet.worker.sharing import Sharing
 from medaet.worker.ticket import Lost, Ticket
 
@@ -30,8 +31,6 @@ log = structlog.get_logger()
 
 CHECK_SECONDS = 0.5
 STARTS = 3
-JOBS_BEFORE_REPLACEMENT = 200
-LEAK_BYTES = 1 << 30
 
 
 class WorkerChild:
@@ -43,26 +42,32 @@ class WorkerChild:
     Args:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         modules: Plugin modules beside the installed ones.
+        models: The folder of imported models.
         cache: Folder for what is worked out about networks once.
         limit_bytes: Most host memory the child may take; 0 for no limit.
+        audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
+            that it may write to beside its own; None for no such record.
         silence_seconds: How long the child may send no sign of life.
         sharing: What it shares with other children of the device; None where it has the device to itself.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one argument for each setting
         self,
         device: str,
         modules: Sequence[str] = (),
         *,
+        models: Path | None = None,
         cache: Path | None = None,
         limit_bytes: int = 0,
+        audit: tuple[Path, Path] | None = None,
         silence_seconds: float = 30.0,
         sharing: Sharing | None = None,
     ) -> None:
         self.device = device
         self._sharing = sharing or Sharing()
+        share = 1 / self._sharing.children
         self._setting = Setting(
-            device, tuple(modules), cache, limit_bytes, silence_seconds, 1 / self._sharing.children
+            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds, share
         )
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
@@ -70,8 +75,7 @@ class WorkerChild:
         self._tickets: dict[int, Ticket] = {}
         self._begun: list[Ticket] = []  # the last is what the child works on
         self._blamed: Ticket | None = None
-        self._jobs = 0
-        self._held_at_first: tuple[int, int] | None = None
+        self._leaks = Leaks()
         self._retiring = False
         self._draining = False
         self._platform: dict[str, str] = {}
@@ -98,6 +102,11 @@ class WorkerChild:
                 self._platform = (self._process or self._start()).platform
             return dict(self._platform)
 
+    @property
+    def home(self) -> Path | None:
+        """The running child's private folder, which is its HOME and holds its temporary files."""
+        return self._process.home if self._process is not None else None
+
     def analyse(self, request: Request, *, on_alive: Callable[[], None] = lambda: None) -> Run:
         """Run one analysis.
 
@@ -117,10 +126,9 @@ class WorkerChild:
         """
         asked_at = time.monotonic()
         with (
-            lending(request.lender) as lender,
+            lending(request) as lender,
             self._sharing.admitted(self, request, on_alive=on_alive) as expected,
         ):
-            reason: AnalysisError
             for _ in range(STARTS):
                 shutil.rmtree(request.where, ignore_errors=True)
                 request.where.mkdir(parents=True)
@@ -166,13 +174,17 @@ class WorkerChild:
             self._tickets[ticket.number] = ticket
         process.send(
             request.message(ticket.number, expected.device_bytes or expected.host_bytes),
-            [lender.descriptor(volume.voxels) for volume in request.inputs.values()],
+            [
+                lender.descriptor(array)
+                for volume in request.inputs.values()
+                for array in arrays(volume)
+            ],
         )
         return ticket
 
     def _start(self) -> ChildProcess:
         self._process = ChildProcess(self._setting, self._on_message, self._on_end)
-        self._jobs, self._held_at_first, self._retiring = 0, None, False
+        self._leaks, self._retiring = Leaks(), False
         self._begun.clear()
         log.info("child.started", device=self.device, network_cut=self._process.network_cut)
         if not self._process.network_cut:
@@ -213,7 +225,10 @@ class WorkerChild:
                 self._end(ticket, late(request))
 
     def _run(self, request: Request, waited: float, answer: Message) -> Run:
-        self._note(answer)
+        with self._changed:
+            if self._leaks.noted(answer):
+                self._retiring = True
+                log.info("child.retired", device=self.device, **self._leaks.facts)
         if answer["kind"] == "error":
             raise raised(request.analysis, answer)
         peak = Peak(int(answer["host_peak_bytes"]), int(answer["device_peak_bytes"]))
@@ -229,17 +244,6 @@ class WorkerChild:
             host_peak_bytes=peak.host_bytes,
             device_peak_bytes=peak.device_bytes,
         )
-
-    def _note(self, answer: Message) -> None:
-        """Watch what the child holds between jobs beside its models; what only grows is a leak."""
-        held = int(answer.get("host_held_bytes", 0)), int(answer.get("device_held_bytes", 0))
-        with self._changed:
-            self._jobs += 1
-            first = self._held_at_first = self._held_at_first or held
-            grown = max(now - then for now, then in zip(held, first, strict=True))
-            if self._jobs >= JOBS_BEFORE_REPLACEMENT or grown > LEAK_BYTES:
-                self._retiring = True
-                log.info("child.retired", device=self.device, jobs=self._jobs, grown_bytes=grown)
 
     def _withdraw(self, ticket: Ticket) -> None:
         """Take a request back: out of the child's inbox, or with the child when it has begun."""

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from medaet.errors import ChildCrashedError, MedaetError
 from medaet.plugin import folder
+from medaet.plugin.analysis import weights_sha256
 from medaet.plugin.findings import Findings
 from medaet.plugin.registry import Registry, discover
 from medaet.precision import Terms
 from medaet.worker import limits
+from medaet.worker.audit import watch
 from medaet.worker.device_memory import DeviceMemory
 from medaet.worker.inbox import Inbox
 from medaet.worker.isolation import isolate
@@ -106,14 +108,11 @@ class Child:
 
         limits.forget_peak()
         self._memory.forget_peak()
-        inputs = {
-            role: borrowed(described, descriptor)
-            for (role, described), descriptor in zip(
-                request["inputs"].items(), request.pop(DESCRIPTORS, ()), strict=True
-            )
-        }
+        descriptors = iter(request.pop(DESCRIPTORS, ()))
+        inputs = {role: borrowed(one, descriptors) for role, one in request["inputs"].items()}
         started, number = time.monotonic(), self._begun
-        key, needed = key_of(request), int(request["expected_bytes"])
+        self._registry.refresh()
+        key, needed = key_of(request, self._weights(request)), int(request["expected_bytes"])
         with self._warm.lent(key, lambda: self._load(request), needed) as one:
             loaded = time.monotonic()
             found = one.analysis.analyse(inputs, one.runtime)
@@ -129,6 +128,11 @@ class Child:
             "alone": number == self._begun and self._depth == 1,
             **peaks,
         }
+
+    def _weights(self, request: Message) -> str:
+        """Tell one state of an imported model, which may be replaced under its name, from another."""
+        known = self._registry.analyses.get(request["analysis"])
+        return weights_sha256(known) if known else ""
 
     def _load(self, request: Message) -> Loaded:
         from medaet.compute.runtime import Runtime
@@ -208,7 +212,10 @@ class Options(argparse.Namespace):
     fd: int
     agent: int
     device: str
+    models: Path | None
     cache: Path | None
+    audit: Path | None
+    may_write: list[Path]
     limit_bytes: int
     share: float
     module: list[str]
@@ -224,13 +231,18 @@ def main() -> None:
     parser.add_argument("--limit-bytes", type=int, default=0)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--module", action="append", default=[])
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--audit", type=Path)
+    parser.add_argument("--may-write", type=Path, action="append", default=[])
     options = parser.parse_args(namespace=Options())
     network_cut = isolate(options.agent)
     limits.limit_memory(options.limit_bytes, hard=options.device == "cpu")
     channel = socket.socket(fileno=options.fd)
-    registry = discover(options.module)
+    registry = discover(options.module, options.models)
     child = Child(channel, registry, options)
     hello = {"kind": "hello", "network_cut": network_cut, "platform": child.platform}
+    if options.audit is not None:
+        watch(options.audit, [Path.home(), *options.may_write])
     send(channel, hello)
     try:
         child.run()

@@ -47,22 +47,30 @@ class Setting:
     Attributes:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         modules: Plugin modules beside the installed ones.
+        models: The folder of imported models; None for none.
         cache: Folder for what is worked out about networks once; None for none.
         limit_bytes: Most host memory it may take; 0 for no limit.
+        audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
+            that it may write to beside its own; None for no such record.
         silence_seconds: How long it may send no sign of life.
         share: Of the device's memory, for it among the children of the device.
     """
 
     device: str
     modules: tuple[str, ...] = ()
+    models: Path | None = None
     cache: Path | None = None
     limit_bytes: int = 0
+    audit: tuple[Path, Path] | None = None
     silence_seconds: float = 30.0
     share: float = 1.0
 
 
 class ChildProcess:
     """One child process, from its start to its end.
+
+    Attributes:
+        home: Its private folder, which is its HOME and holds its temporary files.
 
     Args:
         setting: How to start it.
@@ -85,7 +93,7 @@ class ChildProcess:
         self._on_end = on_end
         self._sending = threading.Lock()
         self._reason: AnalysisError | None = None
-        self._home = Path(tempfile.mkdtemp(prefix="medaet-child-"))
+        self.home = Path(tempfile.mkdtemp(prefix="medaet-child-"))
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = self._started(theirs)
@@ -115,6 +123,10 @@ class ChildProcess:
         """Kill the child and everything it started; `on_end` is called with the reason."""
         self._reason = self._reason or reason
         self._kill()
+        with contextlib.suppress(
+            OSError
+        ):  # a process that left the group may still hold the other end
+            self._channel.shutdown(socket.SHUT_RDWR)
         if threading.current_thread() is not self._reader:
             self._reader.join()
 
@@ -123,10 +135,14 @@ class ChildProcess:
         command = [sys.executable, "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
         command += ["--agent", str(os.getpid()), "--device", setting.device]
         command += ["--limit-bytes", str(setting.limit_bytes), "--share", str(setting.share)]
+        command += ["--models", str(setting.models.absolute())] if setting.models else []
         command += ["--cache", str(setting.cache.absolute())] if setting.cache else []
+        if setting.audit is not None:
+            log_file, may_write = (str(path.resolve()) for path in setting.audit)
+            command += ["--audit", log_file, "--may-write", may_write]
         for module in setting.modules:
             command += ["--module", module]
-        with (self._home / "output").open("wb") as output:
+        with (self.home / "output").open("wb") as output:
             return subprocess.Popen(
                 command,
                 pass_fds=(theirs.fileno(),),
@@ -140,7 +156,7 @@ class ChildProcess:
     def _environment(self) -> dict[str, str]:
         """Hand on what a program needs, and nothing that says where the database or a peer is."""
         kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        home = str(self._home)
+        home = str(self.home)
         path = (
             [one for one in sys.path if one and Path(one).is_dir()] if self._setting.modules else []
         )
@@ -189,4 +205,4 @@ class ChildProcess:
         self._kill()
         with self._sending:
             self._channel.close()
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)

@@ -1,6 +1,7 @@
 """What a child is asked, and what it gives."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,3 +81,13 @@ class Run:
     computed: Mapping[str, str] = field(default_factory=dict)
     host_peak_bytes: int = 0
     device_peak_bytes: int = 0
+
+
+@contextlib.contextmanager
+def lending(request: Request) -> Iterator[Lender]:
+    """Give the memory of a request's inputs, or some of our own to copy them to."""
+    if request.lender is not None:
+        yield request.lender
+        return
+    with contextlib.closing(Lender()) as lender:
+        yield lender

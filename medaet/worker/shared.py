@@ -2,13 +2,15 @@
 
 import mmap
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medaet.dicom.codes import Code
+from medaet.dicom.region import Region
 from medaet.dicom.volume import Volume
 from medaet.worker.protocol import Message
 
@@ -22,8 +24,8 @@ class Lender:
     def __init__(self) -> None:
         self._lent: dict[int, tuple[NDArray[Any], int]] = {}
 
-    def allocate(self, shape: tuple[int, int, int], kind: "np.dtype[Any]") -> NDArray[Any]:
-        """Make an array of zeros (slice, row, column)."""
+    def allocate(self, shape: tuple[int, ...], kind: "np.dtype[Any]") -> NDArray[Any]:
+        """Make an array of zeros."""
         size = max(1, int(np.prod(shape)) * kind.itemsize)
         descriptor = os.memfd_create("medaet-voxels", os.MFD_CLOEXEC)
         try:
@@ -52,16 +54,6 @@ class Lender:
         self._lent.clear()
 
 
-@contextmanager
-def lending(lender: Lender | None) -> Iterator[Lender]:
-    """Use the memory that inputs were read into, or some of our own to copy them to."""
-    if lender is not None:
-        yield lender
-        return
-    with closing(Lender()) as own:
-        yield own
-
-
 def described(volume: Volume) -> Message:
     """Say what the memory of a volume holds; its UIDs stay behind, a worker child has no use for them."""
     return {
@@ -70,25 +62,75 @@ def described(volume: Volume) -> Message:
         "affine": volume.affine.tolist(),
         "modality": volume.modality,
         "padding": volume.padding,
+        "regions": [_told(region) for region in volume.regions],
     }
 
 
-def borrowed(description: Message, descriptor: int) -> Volume:
-    """Map a volume that was lent, and close the file.
+def arrays(volume: Volume) -> list[NDArray[Any]]:
+    """List what is to be lent for a volume: its voxels, and the masks of its regions as bits, if there are any."""
+    if not volume.regions:
+        return [volume.voxels]
+    return [volume.voxels, np.stack([np.packbits(one.mask) for one in volume.regions])]
+
+
+def borrowed(description: Message, descriptors: Iterator[int]) -> Volume:
+    """Map a volume that was lent, and close the files.
+
+    Args:
+        description: What `described` said of it.
+        descriptors: The files of what `arrays` listed; as many are taken as belong to the volume.
 
     Returns:
         A volume whose voxels may be changed; nobody else sees that.
     """
-    shape, kind = tuple(description["shape"]), np.dtype(description["kind"])
-    count = int(np.prod(shape))
+    shape = tuple(description["shape"])
+    voxels = _mapped(next(descriptors), np.dtype(description["kind"]), shape)
+    padding = description["padding"]
+    return Volume(
+        voxels,
+        np.asarray(description["affine"], dtype=np.float64),
+        description["modality"],
+        padding=tuple(padding) if padding else None,
+        regions=_regions(description["regions"], descriptors, shape),
+    )
+
+
+def _mapped(descriptor: int, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> NDArray[Any]:
+    count = int(np.prod(shape, dtype=np.int64))
     try:
         memory = mmap.mmap(descriptor, max(1, count * kind.itemsize), flags=mmap.MAP_PRIVATE)
     finally:
         os.close(descriptor)
-    padding = description["padding"]
-    return Volume(
-        np.frombuffer(memory, kind, count).reshape(shape),
-        np.asarray(description["affine"], dtype=np.float64),
-        description["modality"],
-        padding=tuple(padding) if padding else None,
+    return np.frombuffer(memory, kind, count).reshape(shape)
+
+
+def _told(region: Region) -> Message:
+    return {
+        "label": region.label,
+        "code": asdict(region.code),
+        "category": asdict(region.category),
+        "anatomic_region": asdict(region.anatomic_region) if region.anatomic_region else None,
+        "sop_instance_uid": region.sop_instance_uid,
+        "number": region.number,
+    }
+
+
+def _regions(
+    told: Sequence[Message], descriptors: Iterator[int], shape: tuple[int, ...]
+) -> tuple[Region, ...]:
+    if not told:
+        return ()
+    count = int(np.prod(shape, dtype=np.int64))
+    bits = _mapped(next(descriptors), np.dtype(np.uint8), (len(told), (count + 7) // 8))
+    return tuple(
+        Region(
+            one["label"],
+            np.unpackbits(packed, count=count).reshape(shape).astype(np.bool_),
+            Code(**one["code"]),
+            category=Code(**one["category"]),
+            anatomic_region=Code(**one["anatomic_region"]) if one["anatomic_region"] else None,
+            sop_instance_uid=one["sop_instance_uid"],
+            number=one["number"],
+        )
+        for one, packed in zip(told, bits, strict=True)
     )

@@ -16,7 +16,8 @@ from medaet.errors import PrecisionError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.case import ReferenceCase
 from medaet.plugin.certificate import Certificate, CertificateStore, Figures, held_to
-from medaet.plugin.findings import Findings, Segment
+from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
 from medaet.precision import EngineName, Precision, Terms
 from medaet.worker.child import WorkerChild
 from medaet.worker.quantising import quantise_all

@@ -41,7 +41,7 @@ class Loaded:
 
 
 class Warm:
-    """Analyses by what makes them differ: name, settings and terms.
+    """Analyses by what makes them differ: name, weights, settings and terms.
 
     Args:
         limit_bytes: How much all of them may take.
@@ -94,6 +94,7 @@ class Warm:
             gc.collect()
 
 
-def key_of(request: Message) -> str:
+def key_of(request: Message, weights_sha256: str) -> str:
     """Return what makes one loaded analysis differ from another."""
-    return json.dumps([request["analysis"], request["settings"], request["terms"]], sort_keys=True)
+    parts = [request["analysis"], weights_sha256, request["settings"], request["terms"]]
+    return json.dumps(parts, sort_keys=True)

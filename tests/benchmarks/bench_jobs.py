@@ -17,7 +17,7 @@ from rich.table import Table
 from medaet.clock import SystemClock
 from medaet.config.model import WorkerSection
 from medaet.demo.scans import ScanName, write_scan
-from medaet.dicom.header import read_header
+from medaet.network.spooling import SpoolSink
 from medaet.plugin.analysis import weights_sha256
 from medaet.plugin.registry import discover
 from medaet.queue.jobs import JobQueue, NewJob
@@ -26,6 +26,7 @@ from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.tables import JobState
+from medaet.testing.work import store
 from medaet.worker.child import WorkerChild
 from medaet.worker.protocol import Message
 from medaet_daemon import stage
@@ -86,13 +87,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Database, Spool, JobQueue, InstanceSt
         clock = SystemClock()
         instances, spool = InstanceStore(database, clock), Spool(tmp_path / "spool")
         for path in write_scan(ANALYSIS, tmp_path / "ct"):
-            header, content = read_header(path), path.read_bytes()
-            recorded = instances.record(
-                header,
-                spool.put(header, [content]),
-                calling_ae_title="CT1",
-                called_ae_title="MEDAET",
-            )
+            recorded = store(path, SpoolSink(spool, database, clock))
         jobs, analysis = JobQueue(database, clock), discover().analyses[ANALYSIS]
         with database.write() as session:
             for number in range(JOBS):

@@ -73,7 +73,7 @@ def outbox(database: Database, clock: FakeClock, tmp_path: Path) -> Outbox:
 
 def _result(spool: Spool, job_id: int, path: Path) -> NewResult:
     header = dcmread(path, stop_before_pixels=True)
-    stored = spool.write_result(job_id, header.SOPInstanceUID, path.read_bytes())
+    stored = spool.adopt_result(job_id, header.SOPInstanceUID, path)
     return NewResult(
         kind="SEG",
         sop_class_uid=header.SOPClassUID,

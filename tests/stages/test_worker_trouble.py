@@ -21,7 +21,7 @@ from medaet.errors import (
     WithdrawnError,
 )
 from medaet.precision import Terms
-from medaet.worker import child as child_module
+from medaet.worker import leaks
 from medaet.worker.admission import Admission
 from medaet.worker.child import WorkerChild
 from medaet.worker.peaks import Peaks
@@ -165,7 +165,7 @@ def test_peak_memory_is_measured(child: WorkerChild, ask: Ask) -> None:
 def test_a_child_that_leaks_is_replaced_between_runs(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child_module, "LEAK_BYTES", 100_000_000)
+    monkeypatch.setattr(leaks, "LEAK_BYTES", 100_000_000)
     child = WorkerChild("cpu", MODULES)
     try:
         children = set()
@@ -182,7 +182,7 @@ def test_a_child_is_replaced_after_many_runs(
 ) -> None:
     _next_succeeds(child, ask)
     before = child.process_id
-    monkeypatch.setattr(child_module, "JOBS_BEFORE_REPLACEMENT", 1)
+    monkeypatch.setattr(leaks, "JOBS_BEFORE_REPLACEMENT", 1)
     _next_succeeds(child, ask)
     _next_succeeds(child, ask)
     assert child.process_id != before

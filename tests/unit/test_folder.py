@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medaet import Findings, Measurement, Segment
+from medaet import (
+    Findings,
+    Measurement,
+    ParametricMap,
+    Segment,
+    segments_of,
+    structure,
+)
 from medaet.dicom.codes import BRAIN, LEFT, LUNG, PERCENT, VOLUME
 from medaet.errors import FindingsError
 from medaet.plugin import folder as kept
@@ -36,6 +43,50 @@ def test_load_returns_what_save_wrote(tmp_path: Path) -> None:
     assert found.segments[0].colour == (1, 2, 3)
     assert found.measurements == wanted.measurements
     assert found.remarks == ("seen",)
+
+
+def test_label_map_is_kept_once_for_all_its_segments(tmp_path: Path) -> None:
+    labels = np.arange(60, dtype=np.uint8).reshape(3, 4, 5)
+    names = {3: structure("liver"), 7: structure("spleen")}
+    kept.save(Findings(segments_of(labels, names)), tmp_path)
+    assert len(list(tmp_path.glob("*.npy"))) == 1
+    found = kept.load(tmp_path)
+    assert [one.label for one in found.segments] == ["Liver", "Spleen"]
+    assert np.array_equal(found.segments[1].mask, labels == 7)
+
+
+def test_probabilities_and_maps_are_kept(tmp_path: Path) -> None:
+    probability = np.linspace(0, 1, 60).reshape(3, 4, 5)
+    segment = Segment("Lung", probability > 0.5, LUNG, probability=probability)
+    perfusion = ParametricMap("Perfusion", probability * 3, VOLUME, PERCENT)
+    kept.save(Findings([segment], maps=[perfusion], failed=["Spleen"]), tmp_path)
+    found = kept.load(tmp_path)
+    kept_probability = found.segments[0].probability
+    assert kept_probability is not None
+    assert np.array_equal(kept_probability, np.rint(probability * 255))
+    assert np.array_equal(found.maps[0].voxels, (probability * 3).astype(np.float32))
+    assert (found.maps[0].quantity, found.maps[0].unit) == (VOLUME, PERCENT)
+    assert found.failed == ("Spleen",)
+
+
+@pytest.mark.parametrize("name", ["../labels-1.npy", "/etc/passwd", "labels-1.npy.npy", ""])
+def test_load_refuses_arrays_by_other_names(tmp_path: Path, name: str) -> None:
+    kept.save(
+        Findings(segments_of(np.ones((1, 1, 1), np.uint8), {1: structure("liver")})), tmp_path
+    )
+    path = tmp_path / "findings.json"
+    path.write_text(path.read_text().replace("labels-1.npy", name))
+    with pytest.raises(FindingsError):
+        kept.load(tmp_path)
+
+
+def test_load_refuses_a_label_map_of_another_type(tmp_path: Path) -> None:
+    kept.save(
+        Findings(segments_of(np.ones((1, 1, 1), np.uint8), {1: structure("liver")})), tmp_path
+    )
+    np.save(tmp_path / "labels-1.npy", np.ones((1, 1, 1)))
+    with pytest.raises(FindingsError, match="holds float64"):
+        kept.load(tmp_path)
 
 
 def test_load_refuses_an_empty_folder(tmp_path: Path) -> None:

@@ -1,4 +1,3 @@
-import io
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,11 @@ from pydicom import Dataset
 
 from medaet.dicom.codes import LUNG
 from medaet.errors import EncodingError
-from medaet.plugin.findings import Findings, Segment
-from medaet.results.objects import Encoded, Source, encode
+from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
+from medaet.results.objects import Encoded, Source
 from medaet.testing.phantom import write_series
-from medaet.testing.run import algorithm, source_of, two_boxes
+from medaet.testing.run import algorithm, encoded, source_of, two_boxes
 
 SHAPE = (8, 16, 16)
 VERBATIM = (
@@ -37,13 +37,13 @@ def paths(tmp_path: Path) -> list[Path]:
     return write_series(tmp_path / "series", shape=SHAPE, spacing_mm=(2.0, 1.0, 1.0), seed=1)
 
 
-def encoded(paths: list[Path], key: str = "k") -> list[Encoded]:
+def results(paths: list[Path], key: str = "k") -> list[Encoded]:
     source = source_of(paths)
-    return encode(two_boxes(source.volumes["ct"]), source, algorithm(instance_key=key))
+    return encoded(two_boxes(source.volumes["ct"]), source, algorithm(instance_key=key))
 
 
 def read(result: Encoded) -> Dataset:
-    return pydicom.dcmread(io.BytesIO(result.content))
+    return pydicom.dcmread(result.path)
 
 
 def change(paths: list[Path], **values: object) -> None:
@@ -59,34 +59,35 @@ def change(paths: list[Path], **values: object) -> None:
 
 
 def test_encode_makes_one_segmentation_and_one_report(paths: list[Path]) -> None:
-    assert [result.kind for result in encoded(paths)] == ["SEG", "SR"]
+    assert [result.kind for result in results(paths)] == ["SEG", "SR"]
 
 
 def test_encode_gives_the_same_bytes_for_the_same_run(paths: list[Path]) -> None:
-    first, second = encoded(paths), encoded(paths)
+    first, second = results(paths), results(paths)
+    assert [result.path for result in first] != [result.path for result in second]
     assert [result.content for result in first] == [result.content for result in second]
 
 
 def test_encode_does_not_depend_on_the_order_of_the_files(paths: list[Path]) -> None:
-    assert [one.content for one in encoded(paths)] == [one.content for one in encoded(paths[::-1])]
+    assert [one.content for one in results(paths)] == [one.content for one in results(paths[::-1])]
 
 
 def test_encode_gives_other_uids_for_another_run(paths: list[Path]) -> None:
-    one, other = encoded(paths, "k"), encoded(paths, "l")
+    one, other = results(paths, "k"), results(paths, "l")
     for first, second in zip(one, other, strict=True):
         assert first.sop_instance_uid != second.sop_instance_uid
         assert first.series_instance_uid != second.series_instance_uid
 
 
 def test_encode_puts_each_kind_in_a_series_of_its_own(paths: list[Path]) -> None:
-    assert len({result.series_instance_uid for result in encoded(paths)}) == 2
+    assert len({result.series_instance_uid for result in results(paths)}) == 2
 
 
 def test_encode_takes_times_from_the_start_of_the_run_at_the_source_offset(
     paths: list[Path],
 ) -> None:
     change(paths, TimezoneOffsetFromUTC="-0330")
-    for dataset in map(read, encoded(paths)):
+    for dataset in map(read, results(paths)):
         assert (dataset.SeriesDate, dataset.SeriesTime) == ("20261123", "150015.250000")
         assert (dataset.ContentDate, dataset.ContentTime) == ("20261123", "150015.250000")
         assert dataset.InstanceCreationTime == "150015.250000"
@@ -105,7 +106,7 @@ def test_encode_copies_patient_and_study_verbatim(paths: list[Path]) -> None:
         StudyDate="20200101",
     )
     wanted = pydicom.dcmread(paths[0])
-    for dataset in map(read, encoded(paths)):
+    for dataset in map(read, results(paths)):
         for keyword in VERBATIM:
             assert dataset.get(keyword) == wanted.get(keyword), keyword
 
@@ -123,7 +124,7 @@ def test_encode_keeps_names_of_every_character_set(
     paths: list[Path], character_set: str | list[str], name: str
 ) -> None:
     change(paths, SpecificCharacterSet=character_set, PatientName=name)
-    for dataset in map(read, encoded(paths)):
+    for dataset in map(read, results(paths)):
         assert dataset.PatientName == name
         assert dataset.SpecificCharacterSet == character_set
 
@@ -133,14 +134,14 @@ def test_encode_fits_its_own_words_into_the_character_set_of_the_source(paths: l
     source = source_of(paths)
     mask = two_boxes(source.volumes["ct"]).segments[0].mask
     findings = Findings(segments=[Segment("L\u00e4sion \u03b1", mask, LUNG)])
-    segmentation, _ = encode(findings, source, algorithm())
+    segmentation, _ = encoded(findings, source, algorithm())
     assert read(segmentation).SegmentSequence[0].SegmentLabel == "Lasion ?"
 
 
 def test_encode_fills_absent_type_2_attributes_with_nothing(paths: list[Path]) -> None:
     absent = ("PatientID", "PatientBirthDate", "StudyID", "AccessionNumber", "StudyTime")
     change(paths, **dict.fromkeys(absent))
-    for dataset in map(read, encoded(paths)):
+    for dataset in map(read, results(paths)):
         assert [dataset[keyword].value or "" for keyword in absent] == [""] * len(absent)
 
 
@@ -164,8 +165,7 @@ def test_encode_takes_odd_headers_as_they_are(
     paths: list[Path], keyword: str, value: object
 ) -> None:
     change(paths, **{keyword: value})
-    results = encoded(paths)
-    assert [result.kind for result in results] == ["SEG", "SR"]
+    assert [result.kind for result in results(paths)] == ["SEG", "SR"]
 
 
 def test_encode_leaves_out_an_attribute_of_an_unknown_value_representation(
@@ -174,7 +174,7 @@ def test_encode_leaves_out_an_attribute_of_an_unknown_value_representation(
     change(paths, PatientWeight="61.5")
     for path in paths:
         path.write_bytes(path.read_bytes().replace(b"\x10\x00\x30\x10DS", b"\x10\x00\x30\x10ZZ"))
-    for dataset in map(read, encoded(paths)):
+    for dataset in map(read, results(paths)):
         assert "PatientWeight" not in dataset
 
 
@@ -184,12 +184,12 @@ def test_encode_never_repeats_a_malformed_name_in_a_warning(paths: list[Path]) -
         path.write_bytes(path.read_bytes().replace(b"20260101", b"1950-1-1"))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        encoded(paths)
+        results(paths)
     assert not [each for each in caught if "Caret" in str(each.message)]
 
 
 def test_encode_says_in_the_series_that_it_is_not_for_diagnostic_use(paths: list[Path]) -> None:
-    assert [read(result).SeriesDescription for result in encoded(paths)] == [
+    assert [read(result).SeriesDescription for result in results(paths)] == [
         "Phantom segmentation segmentation, not for diagnostic use",
         "Phantom segmentation report, not for diagnostic use",
     ]
@@ -198,7 +198,7 @@ def test_encode_says_in_the_series_that_it_is_not_for_diagnostic_use(paths: list
 def test_encode_cuts_a_long_title_but_never_the_warning(paths: list[Path]) -> None:
     source = source_of(paths)
     findings = two_boxes(source.volumes["ct"])
-    for result in encode(findings, source, algorithm(title="word " * 30)):
+    for result in encoded(findings, source, algorithm(title="word " * 30)):
         description = read(result).SeriesDescription
         assert len(description) <= 64
         assert description.endswith("not for diagnostic use")
@@ -208,7 +208,7 @@ def test_encode_changes_the_device_with_the_weights(paths: list[Path]) -> None:
     source = source_of(paths)
     findings = two_boxes(source.volumes["ct"])
     uids = [
-        read(encode(findings, source, algorithm(weights_sha256=weights))[0])
+        read(encoded(findings, source, algorithm(weights_sha256=weights))[0])
         .ContributingEquipmentSequence[-1]
         .DeviceUID
         for weights in ("ab" * 32, "cd" * 32)
@@ -217,7 +217,7 @@ def test_encode_changes_the_device_with_the_weights(paths: list[Path]) -> None:
 
 
 def test_encode_signs_with_its_version_and_a_purpose(paths: list[Path]) -> None:
-    for dataset in map(read, encoded(paths)):
+    for dataset in map(read, results(paths)):
         mine = dataset.ContributingEquipmentSequence[-1]
         assert mine.PurposeOfReferenceCodeSequence[0].CodeValue == "109102"
         assert mine.SoftwareVersions[0] == "1.2.3"
@@ -228,8 +228,8 @@ def test_encode_signs_with_its_version_and_a_purpose(paths: list[Path]) -> None:
 def test_encode_makes_no_segmentation_when_nothing_was_found(paths: list[Path]) -> None:
     source = source_of(paths)
     empty = Segment("Left box", np.zeros(SHAPE, bool), LUNG)
-    results = encode(Findings(segments=[empty]), source, algorithm())
-    assert [result.kind for result in results] == ["SR"]
+    found = encoded(Findings(segments=[empty]), source, algorithm())
+    assert [result.kind for result in found] == ["SR"]
 
 
 def test_encode_makes_one_segmentation_for_each_input_with_findings(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_encode_makes_one_segmentation_for_each_input_with_findings(tmp_path: Pa
             Segment(right.label, right.mask, right.code, role="mr"),
         ]
     )
-    first, second, report = encode(findings, source, algorithm())
+    first, second, report = encoded(findings, source, algorithm())
     assert [first.kind, second.kind, report.kind] == ["SEG", "SEG", "SR"]
     assert read(second).FrameOfReferenceUID == pydicom.dcmread(mr[0]).FrameOfReferenceUID
     assert report.proof["segment_references"] == 2
@@ -261,7 +261,7 @@ def test_encode_names_further_inputs_of_the_same_study_behind_the_displayed_seri
     source = Source({**one.paths, **two.paths}, {**one.volumes, **two.volumes})
     left, _ = two_boxes(one.volumes["one"]).segments
     findings = Findings(segments=[Segment(left.label, left.mask, left.code, role="two")])
-    segmentation, _ = encode(findings, source, algorithm())
+    segmentation, _ = encoded(findings, source, algorithm())
     named = [item.SeriesInstanceUID for item in read(segmentation).ReferencedSeriesSequence]
     assert named == [
         pydicom.dcmread(path).SeriesInstanceUID for path in (paths[0], one.paths["one"][0])
@@ -272,4 +272,4 @@ def test_encode_refuses_a_volume_whose_files_are_gone(paths: list[Path]) -> None
     source = source_of(paths)
     short = replace(source, paths={"ct": paths[1:]})
     with pytest.raises(EncodingError, match=r"no file for 1 of its 8 SOP instances"):
-        encode(two_boxes(source.volumes["ct"]), short, algorithm())
+        encoded(two_boxes(source.volumes["ct"]), short, algorithm())

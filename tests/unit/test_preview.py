@@ -6,7 +6,8 @@ from PIL import Image
 
 from medaet.dicom.codes import BRAIN, LUNG
 from medaet.dicom.volume import Volume
-from medaet.plugin.findings import Findings, Segment
+from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
 from medaet.results.panel import (
     LUNG_WINDOW_HU,
     SOFT_TISSUE_WINDOW_HU,

@@ -1,4 +1,3 @@
-import io
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +6,12 @@ import pytest
 from pydicom import Dataset
 
 from medaet.dicom.codes import LUNG
-from medaet.plugin.findings import Findings, Segment
+from medaet.dicom.structures import structure, structures
+from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
 from medaet.results.colours import colours
-from medaet.results.objects import encode
 from medaet.testing.phantom import write_series
-from medaet.testing.run import algorithm, source_of, two_boxes
+from medaet.testing.run import encoded, source_of, two_boxes
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def paths(tmp_path: Path) -> list[Path]:
 def segmentation(paths: list[Path], findings: Findings | None = None) -> Dataset:
     source = source_of(paths)
     found = findings or two_boxes(source.volumes["ct"])
-    return pydicom.dcmread(io.BytesIO(encode(found, source, algorithm())[0].content))
+    return pydicom.dcmread(encoded(found, source)[0].path)
 
 
 def test_segmentation_is_binary_uncompressed_explicit_little_endian(paths: list[Path]) -> None:
@@ -122,3 +122,31 @@ def test_colours_keep_two_segments_of_one_code_apart() -> None:
 def test_colours_take_the_one_that_the_segment_asks_for() -> None:
     segment = Segment("A", np.zeros((1, 1, 1), bool), LUNG, colour=(1, 2, 3))
     assert colours([segment]) == {"A": (1, 2, 3)}
+
+
+def test_colours_of_a_structure_are_the_same_beside_whatever_else() -> None:
+    mask = np.zeros((1, 1, 1), bool)
+    names = ("liver", "kidney_left", "kidney_right", "aorta", "inferior_vena_cava", "rib_left_3")
+    segments = [
+        Segment(name, mask, one.code, modifier=one.modifier)
+        for name in names
+        if (one := structure(name))
+    ]
+    together = colours(segments)
+    assert all(colours([one])[one.label] == together[one.label] for one in segments)
+    assert len(set(together.values())) == len(names)
+    red, _, blue = together["aorta"]
+    assert red > 2 * blue
+    red, _, blue = together["inferior_vena_cava"]
+    assert blue > 1.5 * red
+
+
+def test_colours_of_a_hundred_structures_are_valid() -> None:
+    mask = np.zeros((1, 1, 1), bool)
+    segments = [
+        Segment(key, mask, one.code, modifier=one.modifier, anatomic_region=one.anatomic_region)
+        for key, one in structures().items()
+    ]
+    found = colours(segments)
+    assert all(0 <= part <= 255 for colour in found.values() for part in colour)
+    assert len(set(found.values())) > 0.95 * len(segments)

@@ -1,4 +1,3 @@
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +9,13 @@ from pydicom import Dataset
 
 from medaet.dicom.codes import LUNG, MORPHOLOGIC_ABNORMALITY, PERCENT, Code
 from medaet.dicom.ibsi import FEATURES, Aggregation, aggregation_code
-from medaet.plugin.findings import Findings, Measurement, Segment
-from medaet.results.objects import encode
+from medaet.dicom.stack import Choice
+from medaet.dicom.volume import read_volume
+from medaet.plugin.findings import Evaluation, Findings, Measurement
+from medaet.plugin.segment import Segment
+from medaet.results.source import Source
 from medaet.testing.phantom import write_series
-from medaet.testing.run import algorithm, source_of, two_boxes
+from medaet.testing.run import algorithm, encoded, source_of, two_boxes
 
 TUMOUR = Code("108369006", "SCT", "Neoplasm")
 INDEX = Code("S100", "99TEST", "Index")
@@ -27,8 +29,7 @@ def paths(tmp_path: Path) -> list[Path]:
 def documents(paths: list[Path], findings: Findings | None = None) -> list[Dataset]:
     source = source_of(paths)
     found = findings or two_boxes(source.volumes["ct"])
-    results = encode(found, source, algorithm())
-    return [pydicom.dcmread(io.BytesIO(result.content)) for result in results]
+    return [pydicom.dcmread(result.path) for result in encoded(found, source)]
 
 
 def walk(item: Dataset) -> Iterator[Dataset]:
@@ -210,3 +211,53 @@ def test_report_says_in_words_why_a_measurement_has_no_value(paths: list[Path]) 
     assert [item.TextValue for item in named(report, "121106")][-1] == (
         "Left box: no value for Contrast of GLCM, Correlation of GLCM, because the segment has one voxel."
     )
+
+
+# What went wrong, and what is no number.
+
+
+def test_report_is_partial_when_a_structure_failed(paths: list[Path]) -> None:
+    found = two_boxes(source_of(paths).volumes["ct"])
+    report = documents(paths, replace(found, failed=["Spleen"]))[-1]
+    assert report.CompletionFlag == "PARTIAL"
+    assert "Spleen: could not be computed." in [one.TextValue for one in named(report, "121106")]
+
+
+def test_report_with_nothing_but_failures_is_no_report_of_no_finding(paths: list[Path]) -> None:
+    (report,) = documents(paths, Findings(failed=["Spleen"]))
+    assert "No finding." not in [one.TextValue for one in named(report, "121106")]
+
+
+def test_report_codes_the_problems_of_its_input(tmp_path: Path) -> None:
+    paths = write_series(tmp_path / "ct", shape=(8, 16, 16), spacing_mm=(2.0, 1.0, 1.0))
+    given = [*paths[:2], *paths[3:]]
+    volume = read_volume(given, Choice(irregular="resample"))
+    source = Source({"ct": given}, {"ct": volume})
+    report = pydicom.dcmread(encoded(two_boxes(volume), source)[-1].path)
+    (problem,) = named(report, "IN-PROBLEM")
+    assert problem.ConceptCodeSequence[0].CodeValue == "IN-MISSING"
+    sentences = [one.TextValue for one in named(report, "121106")]
+    assert any(one.startswith("1 of 8 slices are missing") for one in sentences)
+
+
+def test_report_holds_coded_evaluations_of_segments_and_of_the_series(paths: list[Path]) -> None:
+    present = Code("52101004", "SCT", "Present")
+    evaluations = [
+        Evaluation(TUMOUR, present, "Left box"),
+        Evaluation(INDEX, present),
+    ]
+    found = replace(two_boxes(source_of(paths).volumes["ct"]), evaluations=evaluations)
+    report = documents(paths, found)[-1]
+    left, _, whole = named(report, "125007")
+    (tumour,) = named(left, TUMOUR.value)
+    assert tumour.ConceptCodeSequence[0].CodeMeaning == "Present"
+    assert len(named(whole, INDEX.value)) == 1
+
+
+def test_report_names_precision_and_memory_steps(paths: list[Path]) -> None:
+    source = source_of(paths)
+    run = replace(algorithm(), precision="bfloat16", steps=("smaller window batch", "tiles"))
+    report = pydicom.dcmread(encoded(two_boxes(source.volumes["ct"]), source, run)[-1].path)
+    parameters = {one.TextValue for one in named(report, "111002")}
+    assert "precision: bfloat16" in parameters
+    assert "memory steps: smaller window batch, tiles" in parameters

@@ -32,7 +32,7 @@ def test_a_lent_volume_arrives_whole(values: Voxels) -> None:
         send(ours, {"kind": "x", "volume": described(volume)}, [lender.descriptor(voxels)])
         message = receive(theirs)
     (descriptor,) = message[DESCRIPTORS]
-    found = borrowed(message["volume"], descriptor)
+    found = borrowed(message["volume"], iter([descriptor]))
     assert np.array_equal(found.voxels, voxels)
     assert found.voxels.dtype == voxels.dtype
     assert np.array_equal(found.affine, volume.affine)
@@ -44,7 +44,7 @@ def test_what_the_borrower_changes_the_owner_does_not_see() -> None:
         ours = lender.allocate((2, 2, 2), np.dtype(np.int16))
         ours[...] = 7
         volume = Volume(ours, np.eye(4), "CT")
-        theirs = borrowed(described(volume), os.dup(lender.descriptor(ours)))
+        theirs = borrowed(described(volume), iter([os.dup(lender.descriptor(ours))]))
         theirs.voxels[0, 0, 0] = 9
         assert ours[0, 0, 0] == 7
 
@@ -138,8 +138,8 @@ def test_analyses_differ_by_name_settings_and_terms() -> None:
         {**request, "settings": {}},
         {**request, "terms": {"precision": "bf16"}},
     ]
-    assert len({key_of(one) for one in (request, *others)}) == 4
-    assert key_of({**request, "id": 7}) == key_of(request)
+    assert len({key_of(one, "w") for one in (request, *others)}) == 4
+    assert key_of({**request, "id": 7}, "w") == key_of(request, "w") != key_of(request, "v")
 
 
 def test_time_counts_only_while_the_child_works_on_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,7 +112,8 @@ def _peaks(config: Config, device: str) -> Iterator[Line]:
 
 def _precisions(config: Config, devices: list[dict[str, Any]]) -> Iterator[Line]:
     """Say which reduced precisions are certified where they would be used."""
-    terms_of = TermsOf(config.compute, discover(), CertificateStore(config.certificates_path))
+    registry = discover(models=config.models_path)
+    terms_of = TermsOf(config.compute, registry, CertificateStore(config.certificates_path))
     for name, wanted in config.compute.items():
         for precision in sorted(
             {wanted.precision, wanted.spare_precision} - {"fp32", None}, key=str

@@ -12,7 +12,8 @@ from medaet.dicom.ibsi import aggregation_code
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.features import FeatureRequest, FeatureSettings
-from medaet.plugin.findings import Findings, Measurement, Segment
+from medaet.plugin.findings import Findings, Measurement
+from medaet.plugin.segment import Segment
 
 
 def measured(findings: Findings, inputs: Mapping[str, Volume], device: str) -> Findings:

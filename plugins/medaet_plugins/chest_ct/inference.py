@@ -51,13 +51,13 @@ def emphysema_percent(mask: NDArray[np.bool_], volume: Volume) -> float | None:
     )
 
 
-def cleaned(labels: NDArray[np.uint8], volume: Volume) -> NDArray[np.bool_]:
+def cleaned(mask: NDArray[np.bool_], volume: Volume) -> NDArray[np.bool_]:
     """Keep what can be a lung, and fill what it encloses."""
-    kept = np.zeros(labels.shape, dtype=np.bool_)
-    box = _box(labels > 0)
+    kept = np.zeros(mask.shape, dtype=np.bool_)
+    box = _box(mask)
     if box is None:
         return kept
-    lungs = _two_largest(labels[box] > 0, volume.voxel_ml)
+    lungs = _two_largest(mask[box], volume.voxel_ml)
     if lungs:
         kept[box] = _filled(np.logical_or.reduce(lungs))
     return kept
