@@ -23,6 +23,7 @@
         ├── SelectionError           no series fits what the analysis asks for
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
         ├── EngineError              an inference engine cannot run this network on this host
+        ├── PrecisionError           a reduced precision costs more than the analysis allows
         ├── ConformanceError         the plugin does not keep the contract
         ├── EncodingError            the findings cannot be written as DICOM objects
         ├── ProofError               an encoded result does not say what the plugin found
@@ -123,6 +124,10 @@ class PluginError(PermanentError):
 
 class EngineError(PermanentError):
     """An inference engine cannot run this network on this host."""
+
+
+class PrecisionError(PermanentError):
+    """A reduced precision costs more than the analysis allows."""
 
 
 class ConformanceError(PermanentError):

@@ -109,6 +109,36 @@ class Fits(Above):
         return super().forward(windows)
 
 
+class Deep(nn.Module):
+    """Class 1 above zero, through enough convolutions that some are quantised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first = nn.Conv3d(1, 2, 3, padding=1)
+        others = [nn.Conv3d(2, 2, 3, padding=1) for _ in range(3)]
+        with torch.no_grad():
+            for layer in (first, *others):
+                nn.init.dirac_(layer.weight)
+                layer.bias.zero_()  # type: ignore[union-attr] # it has one
+            first.weight[1, 0, 1, 1, 1] = -1
+        relus = [nn.ReLU() for _ in others]
+        self.layers = nn.Sequential(
+            first, *(one for pair in zip(relus, others, strict=True) for one in pair)
+        )
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        return self.layers(windows).flip(1)  # type: ignore[no-any-return] # torch's stubs
+
+
+class Quantisable(Networked):
+    """Its network survives quantising."""
+
+    name: ClassVar[str] = "zoo-quantisable"
+
+    def load(self, runtime: AnalysisRuntime) -> None:
+        self.network = Deep().to(runtime.device).eval()
+
+
 class Broken(Networked):
     """Its device fails under it, as after an illegal memory access in a kernel."""
 
@@ -120,4 +150,4 @@ class Broken(Networked):
 
 @hookimpl
 def medaet_analyses() -> Sequence[type[Analysis]]:
-    return [Slow, NotFinite, Short, TooShort, Broken]
+    return [Slow, NotFinite, Short, TooShort, Quantisable, Broken]

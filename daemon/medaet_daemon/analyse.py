@@ -105,6 +105,8 @@ class Analyse:
                 where=work,
                 seconds=self._seconds,
                 urgent=job.priority is Priority.STAT,
+                terms=self._lane.terms(job.analysis),
+                memory_mb=self._inputs.memory_mb(job),
                 lender=lender,
             )
             try:
@@ -116,6 +118,9 @@ class Analyse:
                     "wait_seconds": run.wait_seconds,
                     "load_seconds": run.load_seconds,
                     "analyse_seconds": run.analyse_seconds,
+                    "network_seconds": run.network_seconds,
+                    "host_peak_bytes": run.host_peak_bytes,
+                    "device_peak_bytes": run.device_peak_bytes,
                     "device": self._child.device,
                     "computed": dict(run.computed),
                 }

@@ -6,8 +6,6 @@ import fcntl
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -19,6 +17,7 @@ from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.config.model import Config
 from medaet.errors import ConfigError, SchemaError
+from medaet.plugin.certificate import CertificateStore
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
@@ -30,13 +29,13 @@ from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
-from medaet.worker.child import WorkerChild
-from medaet.worker.limits import host_bytes
+from medaet.worker.terms import TermsOf
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
 from medaet_daemon.confirm import Confirm
 from medaet_daemon.deliver import Deliver
+from medaet_daemon.devices import children, devices
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
@@ -113,11 +112,11 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
         log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
     check_routes(config, registry)
     _prepare(config)
-    devices = [] if role == "training" else _devices(config)
+    named = [] if role == "training" else devices(config)
     common = ("--config", str(path)) if path else ()
     roles = [
         Role(f"worker {device}", ("--role", "worker", "--device", device, *common))
-        for device in devices
+        for device in named
     ]
     if role == "all":
         roles = [
@@ -168,19 +167,15 @@ def _pipeline(config: Config) -> list[stage.Stage]:
 
 
 def _worker(config: Config, device: str) -> list[stage.Stage]:
-    """Build the lanes of a device; they share its child, and nothing else."""
-    child = WorkerChild(
-        device,
-        models=config.models_path,
-        cache=config.cache_path,
-        limit_bytes=int(config.worker.memory_fraction * host_bytes()),
-    )
+    """Build the lanes of a device's children; these share its memory, lanes share a child, and nothing else."""
     clock, registry = SystemClock(), discover(models=config.models_path)
+    terms_of = TermsOf(config.compute, registry, CertificateStore(config.certificates_path))
     stages: list[stage.Stage] = []
-    for lane in lanes(child):
-        database, spool, jobs = _tables(config)
-        inputs = Inputs(InstanceStore(database, clock), spool, registry)
-        stages.append(Analyse(inputs, spool, jobs, config.worker, lane, clock))
+    for number, child in enumerate(children(config, device), start=1):
+        for lane in lanes(child, terms_of, number):
+            database, spool, jobs = _tables(config)
+            inputs = Inputs(InstanceStore(database, clock), spool, registry)
+            stages.append(Analyse(inputs, spool, jobs, config.worker, lane, clock))
     return stages
 
 
@@ -240,28 +235,6 @@ def _each(stages: Sequence[stage.Stage], name: str) -> None:
         method = getattr(one, name, None)
         if method is not None:
             method()
-
-
-def _devices(config: Config) -> list[str]:
-    """Name the devices to work on; asked in a process of its own, since only that one may load torch."""
-    wanted, kept = config.worker.devices, config.worker.training_devices
-    if wanted != "auto":
-        named = [wanted] if isinstance(wanted, str) else wanted
-        return [name for name in named if name not in kept]
-    script = "from medaet.compute.device import devices; print(*devices('auto'))"
-    found = subprocess.run(
-        [sys.executable, "-P", "-c", script],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    if found.returncode:
-        raise ConfigError(
-            "worker.devices: torch cannot be used on this host; install medaet[torch] "
-            f"({(found.stderr.strip().splitlines() or ['no message'])[-1]})"
-        )
-    return [name for name in found.stdout.split() if name not in kept]
 
 
 def _die_with_parent(number: signal.Signals) -> None:

@@ -55,6 +55,11 @@ class Inputs:
             analysis.inputs if analysis else {}, self.paths(job), self._decoders, allocate
         )
 
+    def memory_mb(self, job: Job) -> int:
+        """Return what the analysis says a run takes; 0 when it is not installed."""
+        analysis = self._registry.analyses.get(job.analysis)
+        return analysis.memory_mb if analysis else 0
+
     def close(self) -> None:
         """End the decoder processes."""
         self._decoders.close()

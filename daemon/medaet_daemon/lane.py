@@ -1,10 +1,12 @@
 """A lane to a worker child: several are worked in at once, so that the next job is read while one computes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+from medaet.precision import Terms
 from medaet.store.tables import Priority
 from medaet.worker.child import WorkerChild
+from medaet.worker.terms import TermsOf
 
 PATIENCE = timedelta(seconds=1)
 STAT_PATIENCE = timedelta(milliseconds=400)
@@ -19,11 +21,17 @@ class Lane:
         child: Shared by the lanes of a device.
         name: Of the stage that works in it.
         only: Which jobs take it; None for all.
+        terms_of: Decides on which terms each analysis is computed.
     """
 
     child: WorkerChild
     name: str = "analyse"
     only: Priority | None = None
+    terms_of: TermsOf = field(default_factory=TermsOf)
+
+    def terms(self, analysis: str) -> Terms:
+        """Return the terms of an analysis on the child's device."""
+        return self.terms_of.terms(analysis, lambda: self.child.platform)
 
     @property
     def waited(self) -> timedelta:
@@ -33,6 +41,14 @@ class Lane:
         return STAT_PATIENCE if self.only is Priority.STAT else PATIENCE
 
 
-def lanes(child: WorkerChild) -> list[Lane]:
-    """Lay two lanes for all jobs, of which one computes and one is ready, and one for urgent jobs alone."""
-    return [Lane(child), Lane(child, "analyse-next"), Lane(child, "analyse-stat", Priority.STAT)]
+def lanes(child: WorkerChild, terms_of: TermsOf | None = None, number: int = 1) -> list[Lane]:
+    """Lay two lanes for all jobs, of which one computes and one is ready, and one for urgent jobs alone.
+
+    Args:
+        child: Where they lead.
+        terms_of: Decides on which terms each analysis is computed.
+        number: Of the child, among those of the device.
+    """
+    name = "analyse" if number == 1 else f"analyse-{number}"
+    laid = ((name, None), (f"{name}-next", None), (f"{name}-stat", Priority.STAT))
+    return [Lane(child, each, only, terms_of or TermsOf()) for each, only in laid]

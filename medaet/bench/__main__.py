@@ -1,6 +1,6 @@
 """Benchmarks in a process of their own, for commands that must not load torch: names in, JSON out.
 
-python -P -m medaet.bench infer read [--quick] [--rounds N] [--device D]
+python -P -m medaet.bench infer read [--quick] [--case KEY] [--rounds N] [--device D]
 """
 
 import argparse
@@ -8,6 +8,7 @@ import json
 import sys
 from dataclasses import asdict
 
+from medaet.bench.cases import CASES
 from medaet.bench.infer import infer
 from medaet.bench.read import read
 from medaet.bench.report import Report
@@ -19,6 +20,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="+", choices=("infer", "read"))
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--case", action="append", default=[], choices=tuple(CASES))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -34,7 +36,13 @@ def main() -> int:
 def _run(name: str, options: argparse.Namespace) -> Report:
     if name == "read":
         return read(quick=options.quick, rounds=options.rounds, say=_say)
-    return infer(quick=options.quick, rounds=options.rounds, device=options.device, say=_say)
+    return infer(
+        cases=options.case,
+        quick=options.quick,
+        rounds=options.rounds,
+        device=options.device,
+        say=_say,
+    )
 
 
 def _say(text: str) -> None:

@@ -24,6 +24,7 @@ ONCE_SECONDS = 3600
 
 def infer(
     *,
+    cases: Sequence[str] = (),
     quick: bool = False,
     rounds: int = 3,
     device: str = "cpu",
@@ -32,7 +33,8 @@ def infer(
     """Measure every way on every case.
 
     Args:
-        quick: Leave out the cases of 300 slices.
+        cases: Keys of `medaet.bench.cases.CASES`; empty for all.
+        quick: Leave out the cases of 300 slices, unless they are named.
         rounds: How often each way runs on each case; medians are reported.
         device: In torch's spelling.
         say: Told what runs now.
@@ -45,7 +47,7 @@ def infer(
     with tempfile.TemporaryDirectory(prefix="medaet-bench-") as name:
         folder = Path(name)
         write_scan("chest-ct", folder / "series")
-        for key in QUICK if quick else CASES:
+        for key in cases or (QUICK if quick else CASES):
             case = CASES[key]
             runs = interleaved(
                 {way: partial(_once, key, way, folder, device) for way in case.ways},

@@ -22,9 +22,9 @@ from medaet.bench.networks import Tissues, intensity
 from medaet.compute.resample import Grid, resample
 from medaet.compute.runtime import Runtime
 from medaet.dicom.volume import Volume, read_volume
-from medaet.plugin.precision import Terms
 from medaet.plugin.recipe import Options
 from medaet.plugin.registry import discover
+from medaet.precision import Terms
 
 Labels = NDArray[np.uint8]
 

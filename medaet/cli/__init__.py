@@ -32,7 +32,9 @@ COMMANDS = {
     "config": Entry("configuration", "app", "The configuration."),
     "db": Entry("database", "app", "The database: schema and backups."),
     "plugins": Entry("plugins", "app", "The installed analyses."),
-    "models": Entry("models", "app", "Trained models imported without a line of code."),
+    "models": Entry(
+        "models", "app", "Trained models: imported, and certified in other precisions."
+    ),
     "studies": Entry("studies", "app", "Studies received, and what became of them."),
     "jobs": Entry("jobs", "app", "Analyses queued, running, done and dead."),
     "deliveries": Entry("deliveries", "app", "Results on their way to peers."),

@@ -25,10 +25,18 @@ HIDDEN = ("case", "way")
 
 @app.command()
 def infer(
-    *, quick: Quick = False, rounds: Rounds = 3, device: Device = "cpu", as_json: AsJson = False
+    *,
+    case: Annotated[
+        list[str] | None, typer.Option(help="lungs-48, lungs-300, unet-48, unet-300, classes-100")
+    ] = None,
+    quick: Quick = False,
+    rounds: Rounds = 3,
+    device: Device = "cpu",
+    as_json: AsJson = False,
 ) -> None:
     """Networks beside MONAI's sliding windows and a classical method. Exit 0, or 1 when a way fails."""
-    _show(["infer"], as_json=as_json, quick=quick, rounds=rounds, device=device)
+    names = ["infer", *(word for one in case or () for word in ("--case", one))]
+    _show(names, as_json=as_json, quick=quick, rounds=rounds, device=device)
 
 
 @app.command()

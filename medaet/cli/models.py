@@ -1,4 +1,4 @@
-"""`medaet models`: import trained models without a line of code, list and remove them."""
+"""`medaet models`: import trained models without a line of code, list and remove them; certify other precisions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_table
+from medaet.cli.verify import certificates, verify
 from medaet.config.load import load
 from medaet.dicom.codes import Code
 from medaet.errors import ConfigError, PluginError
@@ -17,7 +18,9 @@ from medaet.plugin.proposal import PRIVATE_SCHEME
 from medaet.plugin.registry import discover
 from medaet.worker.importing import Imported, import_model
 
-app = typer.Typer(name="models", help="Imported models.", no_args_is_help=True)
+app = typer.Typer(name="models", help="Trained models.", no_args_is_help=True)
+app.command()(verify)
+app.command()(certificates)
 
 
 @app.command(name="import")

@@ -22,13 +22,16 @@ from medaet.dicom.decoders import Decoders
 from medaet.dicom.volume import Volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.plugin.certificate import CertificateStore
 from medaet.plugin.findings import Findings
 from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
+from medaet.precision import Terms
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.preview import write_preview
 from medaet.worker.child import WorkerChild
 from medaet.worker.request import Request
+from medaet.worker.terms import TermsOf
 
 FINDINGS = "findings.json"
 
@@ -74,12 +77,15 @@ def run(  # noqa: PLR0913 -- one argument for each option
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
         child = WorkerChild(device, module or (), models=configured.models_path)
+        store = CertificateStore(configured.certificates_path)
+        terms_of = TermsOf(configured.compute, registry, store)
         try:
             with Console(stderr=True).status(f"{name} on {device} ..."):
                 report = one.write(
                     child,
                     out,
                     seconds=configured.worker.job_timeout_seconds,
+                    terms=terms_of.terms(name, lambda: child.platform),
                     features_csv=features_csv,
                 )
         finally:
@@ -113,7 +119,13 @@ class Run:
         self._device = device
 
     def write(
-        self, child: WorkerChild, out: Path, *, seconds: float, features_csv: Path | None = None
+        self,
+        child: WorkerChild,
+        out: Path,
+        *,
+        seconds: float,
+        terms: Terms = Terms(),  # noqa: B008 -- frozen
+        features_csv: Path | None = None,
     ) -> dict[str, object]:
         """Analyse, encode, prove, and write everything into a folder.
 
@@ -121,6 +133,7 @@ class Run:
             child: Where the analysis runs.
             out: Made when it does not exist.
             seconds: Time limit of the analysis.
+            terms: On which its networks are computed.
             features_csv: Gets the radiomic features; None for no such file.
 
         Returns:
@@ -141,6 +154,7 @@ class Run:
                     inputs=volumes,
                     where=Path(scratch) / "findings",
                     seconds=seconds,
+                    terms=terms,
                 )
             )
             findings = ran.findings
@@ -201,6 +215,7 @@ def _report(
         "device": algorithm.device,
         "seconds": round(algorithm.seconds, 2),
         "settings": dict(algorithm.settings),
+        "computed": dict(algorithm.computed),
         "segments": [
             {
                 "label": one.label,

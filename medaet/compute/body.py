@@ -2,6 +2,8 @@
 
 import torch
 
+Box = tuple[slice, slice, slice]
+
 SOLID_HU = -500.0
 """Above this is tissue, table or clothing; below are air and most of the lung, which the body encloses."""
 
@@ -27,7 +29,7 @@ def body(image: torch.Tensor, modality: str) -> torch.Tensor:
     return inside
 
 
-def box(mask: torch.Tensor) -> tuple[slice, slice, slice] | None:
+def box(mask: torch.Tensor) -> Box | None:
     """Return the smallest box around a mask (slice, row, column); None around nothing."""
     found = []
     for axis in range(3):

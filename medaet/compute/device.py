@@ -40,6 +40,11 @@ def checked(name: str) -> str:
     return str(device)
 
 
+def memory_bytes(name: str) -> int:
+    """Return how much memory a device has of its own; 0 where it uses the host's."""
+    return int(torch.cuda.mem_get_info(name)[1]) if name.startswith("cuda") else 0
+
+
 def limit_threads() -> int:
     """Keep torch to the cores this process may use, and return their number."""
     threads = min(len(os.sched_getaffinity(0)), MAXIMUM_THREADS)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from medaet.plugin.precision import Precision
+from medaet.precision import Precision
 
 HOST = torch.device("cpu")
 

@@ -15,6 +15,8 @@ import torch
 from torch.nn import functional
 
 from medaet.compute.device import devices
+from medaet.compute.platform import platform, title
+from medaet.compute.telemetry import telemetry
 
 IMAGE = (1, 4, 24, 32, 32)
 KERNEL = (8, 4, 3, 3, 3)
@@ -40,15 +42,22 @@ def probe(names: Sequence[str]) -> dict[str, object]:
 
 def _device(name: str) -> dict[str, object]:
     try:
-        return {"name": name, "title": _title(name), **_memory(name), **_computed(name)}
+        device = torch.device(name)
+        return {
+            "name": name,
+            "title": _title(name),
+            "platform": platform(device),
+            "telemetry": telemetry(device),
+            **_memory(name),
+            **_computed(name),
+        }
     except (RuntimeError, AssertionError) as error:
         return {"name": name, "error": str(error).partition("\n")[0]}
 
 
 def _title(name: str) -> str:
-    if name.startswith("cuda"):
-        return torch.cuda.get_device_name(name)
-    return f"{torch.get_num_threads()} threads" if name == "cpu" else name
+    found = title(torch.device(name))
+    return f"{found}, {torch.get_num_threads()} threads" if name == "cpu" else found
 
 
 def _memory(name: str) -> dict[str, object]:

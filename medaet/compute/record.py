@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from medaet.compute.engines.choice import Chosen
-from medaet.plugin.precision import Precision, Terms
+from medaet.compute.engines.ready import Ready
+from medaet.precision import Precision, Terms
 
 
 @dataclass(slots=True)
@@ -16,6 +16,7 @@ class Record:
         steps: Down the memory ladder.
         windows: That went through a network.
         left_out: That held nothing but air.
+        network_seconds: Spent in networks.
     """
 
     engines: set[str] = field(default_factory=set)
@@ -23,27 +24,34 @@ class Record:
     steps: list[str] = field(default_factory=list)
     windows: int = 0
     left_out: int = 0
+    network_seconds: float = 0.0
 
-    def used(self, chosen: Chosen | None, precision: Precision, windows: tuple[int, int]) -> None:
+    def used(self, ready: Ready | None, windows: tuple[int, int]) -> None:
         """Note that a network ran.
 
         Args:
-            chosen: Its engine; None for one that is no network but a plain function.
-            precision: What it was computed in.
+            ready: It with its engine; None for one that is no network but a plain function.
             windows: How many went through it, and how many were left out.
         """
         self.windows += windows[0]
         self.left_out += windows[1]
-        if chosen is not None:
-            self.engines.add(chosen.engine.name)
-            self.precisions.add(precision)
+        if ready is not None and ready.chosen is not None:
+            self.engines.add(ready.chosen.engine.name)
+            self.precisions.add(ready.chosen.precision)
+            self.network_seconds += ready.spent_seconds()
 
-    def told(self, terms: Terms) -> dict[str, str]:
-        """Say it in words, for the report."""
+    def told(self, terms: Terms, device: str) -> dict[str, str]:
+        """Say it in words, for the report.
+
+        Args:
+            terms: On which it was computed.
+            device: Name of the device.
+        """
         words = {}
         if self.engines:
             words["engine"] = ", ".join(sorted(self.engines))
             words["precision"] = ", ".join(sorted(self.precisions))
+            words["computed by"] = device
             words["windows"] = f"{self.windows} of {self.windows + self.left_out}"
         certificates = [
             hashed
@@ -55,6 +63,8 @@ class Record:
         ]
         if certificates:
             words["certificate"] = ", ".join(certificates)
+        if terms.refused:
+            words["precision refused"] = terms.refused
         if self.steps:
             words["memory"] = "; ".join(self.steps)
         return words

@@ -3,6 +3,7 @@
 import copy
 import gc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 from weakref import WeakKeyDictionary
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from medaet.compute.device import checked, limit_threads
+from medaet.compute.engines.calibration import calibrating
 from medaet.compute.engines.choice import Chosen, choose
 from medaet.compute.engines.engine import OnnxFile, Source, Task
 from medaet.compute.engines.fingerprint import fingerprint
@@ -22,13 +24,14 @@ from medaet.compute.engines.ready import Ready
 from medaet.compute.failures import is_out_of_memory
 from medaet.compute.ladder import Rung
 from medaet.compute.orient import Orientation
+from medaet.compute.platform import title
 from medaet.compute.record import Record
 from medaet.compute.segment import prepare, segment
 from medaet.compute.sliding import Network
 from medaet.dicom.volume import Volume
 from medaet.errors import OutOfMemoryError, PluginError
-from medaet.plugin.precision import Terms
 from medaet.plugin.recipe import Options, Recipe
+from medaet.precision import Precision, Terms
 
 log = structlog.get_logger()
 
@@ -148,10 +151,15 @@ class Runtime:
             # Only here, after the error with all that its frames hold has gone, is memory free again.
             self._free()
 
+    @property
+    def network_seconds(self) -> float:
+        """How long networks computed since `told` was asked last."""
+        return self._record.network_seconds
+
     def told(self) -> dict[str, str]:
         """Say how the networks were computed since this was asked last, for the report."""
         record, self._record = self._record, Record()
-        return record.told(self._terms)
+        return record.told(self._terms, title(self._device))
 
     def _segmented(
         self, network: Source | Network, volumes: Sequence[Volume], recipe: Recipe, rung: Rung
@@ -173,9 +181,7 @@ class Runtime:
                 on_windows=self._on_windows,
             )
             found: NDArray[np.uint8] = labels.cpu().numpy()
-        self._record.used(
-            run.chosen if isinstance(run, Ready) else None, rung.precision, self._counted
-        )
+        self._record.used(run if isinstance(run, Ready) else None, self._counted)
         return np.ascontiguousarray(found)
 
     def _on_windows(self, done: int, needed: int, every: int) -> None:
@@ -210,12 +216,26 @@ class Runtime:
             there = network
             if isinstance(network, nn.Module) and rung.device != self._device:
                 there = copy.deepcopy(network).to(rung.device)
-            name = fingerprint(there) if self._cache else ""
-            return choose(
-                Task(there, windows, rung.precision, name, self._cache), self._terms.engine
-            )
+            return self._chosen(there, windows, rung.precision)
 
         return engines.setdefault((recipe.window, rung), Ready(choose_for))
+
+    def _chosen(self, network: Source, windows: torch.Tensor, precision: Precision) -> Chosen:
+        terms = self._terms
+        named = bool(self._cache or terms.calibration or terms.quantised)
+        task = Task(
+            network,
+            windows,
+            precision,
+            fingerprint(network) if named else "",
+            self._cache,
+            Path(terms.quantised) if terms.quantised else None,
+        )
+        if precision == "int8" and not task.is_quantised:
+            task = replace(task, precision="fp32")  # as it was when the precision was verified
+        if terms.calibration:
+            return Chosen(calibrating(task, Path(terms.calibration)), {})
+        return choose(task, terms.engine)
 
     def _uploaded(self, volumes: Sequence[Volume], device: torch.device) -> torch.Tensor:
         """Copy voxels to a device in the type they have, (channel, slice, row, column)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from medaet.compute.body import body
+from medaet.compute.body import Box, body, box
 from medaet.compute.labels import LabelMap, collect
 from medaet.compute.orient import Orientation
 from medaet.compute.resample import Grid, resample
@@ -14,22 +14,27 @@ from medaet.compute.sliding import Network, Slab, Sliding, mirrored
 from medaet.compute.windows import Occupied, Shape, Windows, padding
 from medaet.plugin.recipe import Recipe
 
+PLANES = 8
+"""Of a box that are put into the whole grid in one go."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """A volume as a network wants it.
 
     Attributes:
-        image: (channel, *grid of the network), float32, mapped intensities.
-        inside: Where the patient is on that grid; None when every window counts.
+        image: (channel, *box of the network's grid), float32, mapped intensities.
+        inside: Where the patient is in that box; None when every window counts.
         grid: The network's grid on the turned volume's.
         orientation: How the volume was turned.
+        box: What the image holds of the grid; None for all of it.
     """
 
     image: torch.Tensor
     inside: torch.Tensor | None
     grid: Grid
     orientation: Orientation
+    box: Box | None = None
 
 
 def prepare(
@@ -60,8 +65,12 @@ def prepare(
         antialias=recipe.antialias,
     )
     image = orientation.apply(small).float().contiguous()
-    inside = body(image[0], modality) if recipe.skip_background else None
-    return Prepared(recipe.intensity(image), inside, grid, orientation)
+    inside = body(image[0], modality) if recipe.skip_background or recipe.crop else None
+    found = box(inside) if recipe.crop and inside is not None else None
+    if found is not None and inside is not None:
+        image, inside = image[(slice(None), *found)].contiguous(), inside[found]
+    mapped = recipe.intensity(image)
+    return Prepared(mapped, inside if recipe.skip_background else None, grid, orientation, found)
 
 
 def segment(
@@ -103,7 +112,9 @@ def segment(
     )
     run = mirrored(network, recipe.mirror) if recipe.mirror else network
     label_map = LabelMap(prepared.grid, axis, recipe.activation, home)
-    slabs = _cropped(sliding.slabs(image, run), pads, prepared.grid.shape, axis)
+    slabs = _cropped(sliding.slabs(image, run), pads, prepared.image.shape[1:], axis)
+    if prepared.box is not None:
+        slabs = _placed(slabs, prepared.box, prepared.grid.shape, axis)
     return prepared.orientation.undo(collect(slabs, label_map))
 
 
@@ -114,7 +125,7 @@ def _padded(image: torch.Tensor, pads: Sequence[tuple[int, int]]) -> torch.Tenso
 
 
 def _cropped(
-    slabs: Iterator[Slab], pads: Sequence[tuple[int, int]], shape: Shape, axis: int
+    slabs: Iterator[Slab], pads: Sequence[tuple[int, int]], shape: Sequence[int], axis: int
 ) -> Iterator[Slab]:
     """Cut off what was padded."""
     others = [slice(pads[one][0], pads[one][0] + shape[one]) for one in range(3) if one != axis]
@@ -126,4 +137,19 @@ def _cropped(
                 slab.start + first - pads[axis][0],
                 slab.sums[:, first:last, others[0], others[1]],
                 slab.weights[first:last, others[0], others[1]],
+            )
+
+
+def _placed(slabs: Iterator[Slab], within: Box, shape: Shape, axis: int) -> Iterator[Slab]:
+    """Put planes of a box where they lie in the whole grid, a few at a time."""
+    margins: list[int] = []
+    for one in reversed([one for one in range(3) if one != axis]):
+        margins += [within[one].start, shape[one] - within[one].stop]
+    for slab in slabs:
+        for first in range(0, slab.weights.shape[0], PLANES):
+            some = slice(first, first + PLANES)
+            yield Slab(
+                slab.start + first + within[axis].start,
+                functional.pad(slab.sums[:, some], margins),
+                functional.pad(slab.weights[some], margins),
             )

@@ -14,6 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from medaet.precision import EngineName, Precision
+
 AETitle = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
@@ -141,8 +143,18 @@ class WorkerSection(Section):
     job_timeout_seconds: Annotated[float, Field(gt=0)] = 900.0
     maximum_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
+    children_per_device: Annotated[int, Field(ge=1, le=16)] = 1
     memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
     cache_path: Path | None = None
+    certificates_path: Path | None = None
+
+
+class ComputeSection(Section):
+    """How the networks of one analysis are computed."""
+
+    engine: EngineName | None = None
+    precision: Precision = "fp32"
+    spare_precision: Precision | None = None
 
 
 class TrainingSection(Section):
@@ -226,6 +238,7 @@ class Config(Section):
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
     routes: tuple[Route, ...] = ()
+    compute: dict[Name, ComputeSection] = {}
     plugins: dict[Name, dict[str, object]] = {}
 
     @model_validator(mode="after")
@@ -267,6 +280,12 @@ class Config(Section):
     def cache_path(self) -> Path:
         """Where what is worked out about networks is kept, beside the spool by default."""
         return self.worker.cache_path or self.spool.path.absolute().parent / "cache"
+
+    @property
+    def certificates_path(self) -> Path:
+        """Where certificates of reduced precisions are kept, beside the spool by default."""
+        beside = self.spool.path.absolute().parent / "certificates"
+        return self.worker.certificates_path or beside
 
     @property
     def models_path(self) -> Path:

@@ -18,6 +18,7 @@ from medaet.errors import PluginError
 from medaet.plugin.findings import Findings
 from medaet.plugin.recipe import Options
 from medaet.plugin.selector import SeriesSelector
+from medaet.precision import Limits
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -80,6 +81,8 @@ class Analysis:
         resources: Files beside the class' module that decide the result (weights); hashed into the result's UIDs.
         family: Algorithm family (PS3.16 CID 7162).
         memory_mb: Roughly how much memory a run takes, device or host, before it has been measured.
+        limits: What a precision other than fp32 may cost.
+        reference: Folder beside the class' module with the reference cases that this is measured on.
         procedure: Procedure reported (PS3.16 CID 100); None for the imaging procedure of the modality.
     """
 
@@ -92,6 +95,8 @@ class Analysis:
     resources: ClassVar[tuple[str, ...]] = ()
     family: ClassVar[Code] = Code("123110", "DCM", "Artificial Intelligence")
     memory_mb: ClassVar[int] = 2000
+    limits: ClassVar[Limits] = Limits()
+    reference: ClassVar[str] = "reference"
     procedure: ClassVar[Code | None] = None
     Settings: ClassVar[type[BaseModel]] = Settings
 

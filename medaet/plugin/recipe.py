@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     mirror: tuple[int, ...]
     activation: Activation
     skip_background: bool
+    crop: bool
     batch: int
 
 
@@ -41,7 +42,8 @@ class Recipe:
         spacing_mm: Spacing of the network's input along its three axes.
         window: Voxels of one sliding window along them.
         overlap: Fraction by which neighbouring windows overlap; they are blended by a Gaussian.
-        intensity: Maps a tensor (channel, *grid) of voxel values on the network's grid to what the network takes.
+        intensity: Maps a tensor (channel, *grid) of voxel values on the network's grid to what the network takes;
+            `medaet.compute.intensity` has the usual ones.
         clip: Lowest and highest voxel value, applied before resampling, so that metal does not ring.
         orientation: Direction in which each axis of the network's input runs, as one of "RLAPSI" each: "RAS" for
             MONAI's usual bundles. Empty for the volume's own axes (slice, row, column), whatever these are.
@@ -53,6 +55,8 @@ class Recipe:
             structures that may overlap, one a channel.
         skip_background: Leave out windows that hold nothing but air around the patient; their voxels become class 0.
             Says no where a network is to find what lies outside the body.
+        crop: Lay windows over the box around the patient only, and map intensities within it, as nnU-Net and MONAI's
+            CropForeground do; what lies outside becomes class 0.
         batch: Most windows in one call of the network; 0 for what suits the device.
     """
 
@@ -68,4 +72,5 @@ class Recipe:
     mirror: tuple[int, ...] = ()
     activation: Activation = "softmax"
     skip_background: bool = True
+    crop: bool = False
     batch: int = 0

@@ -164,6 +164,19 @@ class WrongRole(Animal):
         return Findings([Segment("Odd", inputs["ct"].voxels > 0, LUNG, role="mr")])
 
 
+class WrongPatient(Animal):
+    """Remembers the first patient, and returns that one's mask for everybody."""
+
+    name: ClassVar[str] = "zoo-wrong-patient"
+    first: ClassVar[np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None] = None
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Return the mask of the first volume ever seen."""
+        if WrongPatient.first is None:
+            WrongPatient.first = inputs["ct"].voxels > 0
+        return Findings([Segment("Stale", WrongPatient.first, LUNG)])
+
+
 class NotANumber(Animal):
     """Measures nothing."""
 
@@ -205,6 +218,7 @@ def medaet_analyses() -> Sequence[type[Analysis]]:
         Hangs,
         WrongShape,
         WrongRole,
+        WrongPatient,
         NotANumber,
         Measures,
         Connects,

@@ -4,6 +4,7 @@ import itertools
 import queue
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,18 +18,19 @@ from medaet.errors import (
 )
 from medaet.plugin import folder
 from medaet.worker.answer import late, raised
+from medaet.worker.leaks import Leaks
+from medaet.worker.peaks import Peak
 from medaet.worker.process import ChildProcess, Setting
 from medaet.worker.protocol import Message
 from medaet.worker.request import Request, Run, lending
-from medaet.worker.shared import Lender, arrays, described
+from medaet.worker.shared import Lender, arrays
+from medaet.worker.sharing import Sharing
 from medaet.worker.ticket import Lost, Ticket
 
 log = structlog.get_logger()
 
 CHECK_SECONDS = 0.5
 STARTS = 3
-JOBS_BEFORE_REPLACEMENT = 200
-LEAK_BYTES = 1 << 30
 
 
 class WorkerChild:
@@ -46,6 +48,7 @@ class WorkerChild:
         audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
             that it may write to beside its own; None for no such record.
         silence_seconds: How long the child may send no sign of life.
+        sharing: What it shares with other children of the device; None where it has the device to itself.
     """
 
     def __init__(  # noqa: PLR0913 -- one argument for each setting
@@ -58,10 +61,13 @@ class WorkerChild:
         limit_bytes: int = 0,
         audit: tuple[Path, Path] | None = None,
         silence_seconds: float = 30.0,
+        sharing: Sharing | None = None,
     ) -> None:
         self.device = device
+        self._sharing = sharing or Sharing()
+        share = 1 / self._sharing.children
         self._setting = Setting(
-            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds
+            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds, share
         )
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
@@ -69,10 +75,10 @@ class WorkerChild:
         self._tickets: dict[int, Ticket] = {}
         self._begun: list[Ticket] = []  # the last is what the child works on
         self._blamed: Ticket | None = None
-        self._jobs = 0
-        self._held_at_first: tuple[int, int] | None = None
+        self._leaks = Leaks()
         self._retiring = False
         self._draining = False
+        self._platform: dict[str, str] = {}
 
     @property
     def process_id(self) -> int | None:
@@ -83,6 +89,18 @@ class WorkerChild:
     def network_cut(self) -> bool:
         """Whether the running child has no network."""
         return self._process is not None and self._process.network_cut
+
+    @property
+    def platform(self) -> dict[str, str]:
+        """Device and versions of what computes, by name; starts the child where none has run yet.
+
+        Raises:
+            ChildCrashedError: it cannot be started.
+        """
+        with self._changed:
+            if not self._platform:
+                self._platform = (self._process or self._start()).platform
+            return dict(self._platform)
 
     @property
     def home(self) -> Path | None:
@@ -106,21 +124,23 @@ class WorkerChild:
             PermanentError: what it raised will be raised again, such as a PluginError.
             WithdrawnError: the worker stops, and this was not begun.
         """
-        with lending(request) as lender:
-            starts = 0
-            while True:
+        asked_at = time.monotonic()
+        with (
+            lending(request) as lender,
+            self._sharing.admitted(self, request, on_alive=on_alive) as expected,
+        ):
+            for _ in range(STARTS):
                 shutil.rmtree(request.where, ignore_errors=True)
                 request.where.mkdir(parents=True)
-                ticket = self._asked(request, lender)
+                ticket = self._asked(request, lender, expected)
                 try:
                     answer = self._answer(ticket, request, on_alive)
                 finally:
                     self._forget(ticket)
                 if not isinstance(answer, Lost):
-                    return self._run(request, ticket, answer)
-                starts += 1
-                if starts == STARTS:
-                    raise answer.reason
+                    return self._run(request, (ticket.began_at or asked_at) - asked_at, answer)
+                reason = answer.reason
+            raise reason
 
     @property
     def busy(self) -> bool:
@@ -143,7 +163,7 @@ class WorkerChild:
         if process is not None:
             process.end(ChildCrashedError("the worker child was closed"))
 
-    def _asked(self, request: Request, lender: Lender) -> Ticket:
+    def _asked(self, request: Request, lender: Lender, expected: Peak) -> Ticket:
         """Hand a request to the child, starting or replacing it first where that is due."""
         self._retire()
         with self._changed:
@@ -153,16 +173,7 @@ class WorkerChild:
             ticket = Ticket(next(self._numbers))
             self._tickets[ticket.number] = ticket
         process.send(
-            {
-                "kind": "analyse",
-                "id": ticket.number,
-                "analysis": request.analysis,
-                "settings": dict(request.settings),
-                "inputs": {role: described(volume) for role, volume in request.inputs.items()},
-                "findings": str(request.where.absolute()),
-                "urgent": request.urgent,
-                "terms": request.terms.plain(),
-            },
+            request.message(ticket.number, expected.device_bytes or expected.host_bytes),
             [
                 lender.descriptor(array)
                 for volume in request.inputs.values()
@@ -173,7 +184,7 @@ class WorkerChild:
 
     def _start(self) -> ChildProcess:
         self._process = ChildProcess(self._setting, self._on_message, self._on_end)
-        self._jobs, self._held_at_first, self._retiring = 0, None, False
+        self._leaks, self._retiring = Leaks(), False
         self._begun.clear()
         log.info("child.started", device=self.device, network_cut=self._process.network_cut)
         if not self._process.network_cut:
@@ -213,31 +224,26 @@ class WorkerChild:
             if ticket.seconds > request.seconds:
                 self._end(ticket, late(request))
 
-    def _run(self, request: Request, ticket: Ticket, answer: Message) -> Run:
-        self._note(answer)
+    def _run(self, request: Request, waited: float, answer: Message) -> Run:
+        with self._changed:
+            if self._leaks.noted(answer):
+                self._retiring = True
+                log.info("child.retired", device=self.device, **self._leaks.facts)
         if answer["kind"] == "error":
             raise raised(request.analysis, answer)
-        waited = (ticket.began_at or ticket.asked_at) - ticket.asked_at
+        peak = Peak(int(answer["host_peak_bytes"]), int(answer["device_peak_bytes"]))
+        if answer["alone"]:
+            self._sharing.peaks.seen(request, peak)
         return Run(
             folder.load(request.where).resolved(dict(request.inputs)),
             load_seconds=float(answer["load_seconds"]),
             analyse_seconds=float(answer["analyse_seconds"]),
+            network_seconds=float(answer["network_seconds"]),
             wait_seconds=waited,
             computed={str(key): str(value) for key, value in answer["computed"].items()},
-            host_peak_bytes=int(answer["host_peak_bytes"]),
-            device_peak_bytes=int(answer["device_peak_bytes"]),
+            host_peak_bytes=peak.host_bytes,
+            device_peak_bytes=peak.device_bytes,
         )
-
-    def _note(self, answer: Message) -> None:
-        """Watch what the child holds between jobs beside its models; what only grows is a leak."""
-        held = int(answer.get("host_held_bytes", 0)), int(answer.get("device_held_bytes", 0))
-        with self._changed:
-            self._jobs += 1
-            first = self._held_at_first = self._held_at_first or held
-            grown = max(now - then for now, then in zip(held, first, strict=True))
-            if self._jobs >= JOBS_BEFORE_REPLACEMENT or grown > LEAK_BYTES:
-                self._retiring = True
-                log.info("child.retired", device=self.device, jobs=self._jobs, grown_bytes=grown)
 
     def _withdraw(self, ticket: Ticket) -> None:
         """Take a request back: out of the child's inbox, or with the child when it has begun."""

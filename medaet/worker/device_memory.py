@@ -44,13 +44,17 @@ class DeviceMemory:
 
             torch.cuda.reset_peak_memory_stats(self._gpu)
 
-    def peak_bytes(self) -> int:
-        """Return the most device memory that was reserved; 0 where there is no device."""
+    def peaks(self, others_bytes: int) -> Message:
+        """Say how much was held at most since `forget_peak`, beside other models that are kept."""
+        peaks = {"host_peak_bytes": limits.peak_bytes(), "device_peak_bytes": 0}
         if self._gpu is None:
-            return 0
+            peaks["host_peak_bytes"] = max(0, peaks["host_peak_bytes"] - others_bytes)
+            return peaks
         import torch
 
-        return int(torch.cuda.max_memory_reserved(self._gpu))
+        reserved = int(torch.cuda.max_memory_reserved(self._gpu))
+        peaks["device_peak_bytes"] = max(0, reserved - others_bytes)
+        return peaks
 
     def held_bytes(self, warm_bytes: int) -> Message:
         """Give back what can be given back, and say what is held beside the models that are kept."""

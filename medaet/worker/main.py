@@ -17,8 +17,8 @@ from medaet.errors import ChildCrashedError, MedaetError
 from medaet.plugin import folder
 from medaet.plugin.analysis import weights_sha256
 from medaet.plugin.findings import Findings
-from medaet.plugin.precision import Terms
 from medaet.plugin.registry import Registry, discover
+from medaet.precision import Terms
 from medaet.worker import limits
 from medaet.worker.audit import watch
 from medaet.worker.device_memory import DeviceMemory
@@ -43,10 +43,21 @@ class Child:
         self._sending = threading.Lock()
         self._inbox = Inbox()
         self._memory = DeviceMemory(options.device, options.limit_bytes)
-        self._warm = Warm(int(WARM_SHARE * self._memory.total_bytes), self._memory.used_bytes)
+        mine = int(options.share * self._memory.total_bytes)
+        self._warm = Warm(int(WARM_SHARE * mine), self._memory.used_bytes, total_bytes=mine)
+        self._begun = self._depth = 0
         self._writer = ThreadPoolExecutor(1, "findings")
         self._writing: Future[None] | None = None
         self._current: Message = {"id": 0, "urgent": True}
+
+    @property
+    def platform(self) -> dict[str, str]:
+        """What it computes on, and with what."""
+        import torch
+
+        from medaet.compute.platform import platform
+
+        return platform(torch.device(self._options.device))
 
     def run(self) -> None:
         """Answer requests until the agent closes the channel."""
@@ -70,6 +81,7 @@ class Child:
 
     def _work_on(self, request: Message) -> None:
         before, self._current = self._current, request
+        self._begun, self._depth = self._begun + 1, self._depth + 1
         self._tell({"kind": "began", "id": request["id"]})
         try:
             findings, told = self._analysed(request)
@@ -86,7 +98,7 @@ class Child:
                 self._writing.result()
             self._writing = self._writer.submit(self._write, request, findings, told)
         finally:
-            self._current = before
+            self._current, self._depth = before, self._depth - 1
 
     def _computed(self, request: Message) -> None:
         self._tell({"kind": "computed", "id": request["id"]})
@@ -98,22 +110,23 @@ class Child:
         self._memory.forget_peak()
         descriptors = iter(request.pop(DESCRIPTORS, ()))
         inputs = {role: borrowed(one, descriptors) for role, one in request["inputs"].items()}
-        started = time.monotonic()
+        started, number = time.monotonic(), self._begun
         self._registry.refresh()
-        with self._warm.lent(
-            key_of(request, self._weights(request)), lambda: self._load(request)
-        ) as one:
+        key, needed = key_of(request, self._weights(request)), int(request["expected_bytes"])
+        with self._warm.lent(key, lambda: self._load(request), needed) as one:
             loaded = time.monotonic()
             found = one.analysis.analyse(inputs, one.runtime)
             findings = measured(found, inputs, one.runtime.device).resolved(inputs)
             analysed = time.monotonic()
-            computed = one.runtime.told()
+            network_seconds, computed = one.runtime.network_seconds, one.runtime.told()
+            peaks = self._memory.peaks(self._warm.size_bytes)
         return findings, {
             "load_seconds": loaded - started,
             "analyse_seconds": analysed - loaded,
+            "network_seconds": network_seconds,
             "computed": computed,
-            "host_peak_bytes": limits.peak_bytes(),
-            "device_peak_bytes": self._memory.peak_bytes(),
+            "alone": number == self._begun and self._depth == 1,
+            **peaks,
         }
 
     def _weights(self, request: Message) -> str:
@@ -204,6 +217,7 @@ class Options(argparse.Namespace):
     audit: Path | None
     may_write: list[Path]
     limit_bytes: int
+    share: float
     module: list[str]
 
 
@@ -215,6 +229,7 @@ def main() -> None:
     parser.add_argument("--device", required=True)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--limit-bytes", type=int, default=0)
+    parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--module", action="append", default=[])
     parser.add_argument("--models", type=Path)
     parser.add_argument("--audit", type=Path)
@@ -225,9 +240,10 @@ def main() -> None:
     channel = socket.socket(fileno=options.fd)
     registry = discover(options.module, options.models)
     child = Child(channel, registry, options)
+    hello = {"kind": "hello", "network_cut": network_cut, "platform": child.platform}
     if options.audit is not None:
         watch(options.audit, [Path.home(), *options.may_write])
-    send(channel, {"kind": "hello", "network_cut": network_cut, "device": options.device})
+    send(channel, hello)
     try:
         child.run()
     finally:

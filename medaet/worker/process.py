@@ -53,6 +53,7 @@ class Setting:
         audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
             that it may write to beside its own; None for no such record.
         silence_seconds: How long it may send no sign of life.
+        share: Of the device's memory, for it among the children of the device.
     """
 
     device: str
@@ -62,6 +63,7 @@ class Setting:
     limit_bytes: int = 0
     audit: tuple[Path, Path] | None = None
     silence_seconds: float = 30.0
+    share: float = 1.0
 
 
 class ChildProcess:
@@ -102,6 +104,7 @@ class ChildProcess:
             self._clear()
             raise
         self.network_cut = bool(hello.get("network_cut"))
+        self.platform = {str(key): str(one) for key, one in hello.get("platform", {}).items()}
         self._channel.settimeout(setting.silence_seconds)
         self._reader = threading.Thread(target=self._read, name="child", daemon=True)
         self._reader.start()
@@ -131,7 +134,7 @@ class ChildProcess:
         setting = self._setting
         command = [sys.executable, "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
         command += ["--agent", str(os.getpid()), "--device", setting.device]
-        command += ["--limit-bytes", str(setting.limit_bytes)]
+        command += ["--limit-bytes", str(setting.limit_bytes), "--share", str(setting.share)]
         command += ["--models", str(setting.models.absolute())] if setting.models else []
         command += ["--cache", str(setting.cache.absolute())] if setting.cache else []
         if setting.audit is not None:

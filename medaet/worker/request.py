@@ -7,8 +7,9 @@ from pathlib import Path
 
 from medaet.dicom.volume import Volume
 from medaet.plugin.findings import Findings
-from medaet.plugin.precision import Terms
-from medaet.worker.shared import Lender
+from medaet.precision import Terms
+from medaet.worker.protocol import Message
+from medaet.worker.shared import Lender, described
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -23,6 +24,7 @@ class Request:
         seconds: Time limit of the run itself, model loading included, waiting for its turn not.
         urgent: Whether it may come between another run's windows.
         terms: On which terms networks are computed.
+        memory_mb: What the manifest says it takes; counts until it has been measured.
         lender: The memory the inputs were read into, when they were read into memory that can be lent.
     """
 
@@ -33,7 +35,27 @@ class Request:
     seconds: float
     urgent: bool = False
     terms: Terms = Terms()  # noqa: RUF009 -- frozen
+    memory_mb: int = 0
     lender: Lender | None = None
+
+    def message(self, number: int, expected_bytes: int) -> Message:
+        """Write it for the child.
+
+        Args:
+            number: Names the request in what the child answers.
+            expected_bytes: What it will take, where networks live.
+        """
+        return {
+            "kind": "analyse",
+            "id": number,
+            "analysis": self.analysis,
+            "settings": dict(self.settings),
+            "inputs": {role: described(volume) for role, volume in self.inputs.items()},
+            "findings": str(self.where.absolute()),
+            "urgent": self.urgent,
+            "terms": self.terms.plain(),
+            "expected_bytes": expected_bytes,
+        }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,15 +66,17 @@ class Run:
         findings: Read back from the child's files and checked against the inputs.
         load_seconds: Spent on loading the model; near zero when it was warm.
         analyse_seconds: Spent in the analysis.
+        network_seconds: Spent in its networks, which is part of that.
         wait_seconds: From the moment the child was asked until it began.
         computed: How networks were computed, in words, for the report.
-        host_peak_bytes: Most host memory the child held; 0 when it cannot be told.
-        device_peak_bytes: Most device memory it held; 0 on a CPU.
+        host_peak_bytes: Most host memory the child held, other warm models left out; 0 when it cannot be told.
+        device_peak_bytes: The same of device memory; 0 on a CPU.
     """
 
     findings: Findings
     load_seconds: float
     analyse_seconds: float
+    network_seconds: float = 0.0
     wait_seconds: float = 0.0
     computed: Mapping[str, str] = field(default_factory=dict)
     host_peak_bytes: int = 0

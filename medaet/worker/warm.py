@@ -15,6 +15,11 @@ from medaet.worker.protocol import Message
 class TellingRuntime(AnalysisRuntime, Protocol):
     """A runtime that knows how it computed."""
 
+    @property
+    def network_seconds(self) -> float:
+        """How long networks computed since `told` was asked last."""
+        ...
+
     def told(self) -> dict[str, str]:
         """Say how the networks were computed since this was asked last, for the report."""
         ...
@@ -41,10 +46,14 @@ class Warm:
     Args:
         limit_bytes: How much all of them may take.
         used_bytes: Tells how much memory is in use now, where networks live.
+        total_bytes: How much there is for them and for runs; 0 where only the limit counts.
     """
 
-    def __init__(self, limit_bytes: int, used_bytes: Callable[[], int]) -> None:
+    def __init__(
+        self, limit_bytes: int, used_bytes: Callable[[], int], *, total_bytes: int = 0
+    ) -> None:
         self._limit_bytes = limit_bytes
+        self._total_bytes = total_bytes
         self._used_bytes = used_bytes
         self._kept: OrderedDict[str, Loaded] = OrderedDict()
 
@@ -54,12 +63,19 @@ class Warm:
         return sum(one.size_bytes for one in self._kept.values())
 
     @contextmanager
-    def lent(self, key: str, load: Callable[[], Loaded]) -> Iterator[Loaded]:
+    def lent(self, key: str, load: Callable[[], Loaded], needed_bytes: int = 0) -> Iterator[Loaded]:
         """Lend an analysis for one run, loading it when it is not there; after an error it is not kept.
 
         One that is in use is not there: a plugin need not be prepared for a second run in the middle of its first.
+
+        Args:
+            key: Which one.
+            load: Loads it.
+            needed_bytes: What the run is expected to take with its model; others make room for it.
         """
         one = self._kept.pop(key, None)
+        if self._total_bytes:
+            self.shrink(max(0, self._total_bytes - needed_bytes))
         if one is None:
             before = self._used_bytes()
             one = load()

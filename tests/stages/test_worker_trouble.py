@@ -20,10 +20,13 @@ from medaet.errors import (
     OutOfMemoryError,
     WithdrawnError,
 )
-from medaet.plugin.precision import Terms
-from medaet.worker import child as child_module
+from medaet.precision import Terms
+from medaet.worker import leaks
+from medaet.worker.admission import Admission
 from medaet.worker.child import WorkerChild
+from medaet.worker.peaks import Peaks
 from medaet.worker.request import Request, Run
+from medaet.worker.sharing import Sharing
 
 MODULES = ("medaet.testing.plugin_zoo", "tests.compute_zoo")
 
@@ -97,6 +100,35 @@ def test_trouble_costs_one_run(
     _next_succeeds(child, ask)
 
 
+def test_the_findings_of_another_patient_are_refused(child: WorkerChild, ask: Ask) -> None:
+    child.analyse(ask("zoo-wrong-patient"))
+    next_patient = Volume(np.zeros((8, 8, 9), np.int16), np.eye(4), "CT")
+    with pytest.raises(FindingsError, match="shape"):
+        child.analyse(replace(ask("zoo-wrong-patient"), inputs={"ct": next_patient}))
+    _next_succeeds(child, ask)
+
+
+def test_two_children_share_a_device_while_their_runs_fit(
+    ask: Ask, threads: ThreadPoolExecutor, tmp_path: Path
+) -> None:
+    sharing = Sharing(2, Peaks(tmp_path / "peaks.json"), Admission(40_000_000_000))
+    children = [WorkerChild("cpu", MODULES, sharing=sharing) for _ in range(2)]
+    try:
+        children[1].analyse(ask("zoo-tame"))
+        slow = ask("zoo-slow", told=str(tmp_path / "begun"))
+        slow = replace(slow, inputs={"ct": Volume(np.ones((8, 8, 512), np.int16), np.eye(4), "CT")})
+        first = threads.submit(children[0].analyse, slow)
+        _begun(tmp_path / "begun", first)
+        children[1].analyse(ask("zoo-tame"))
+        assert not first.done()
+        assert first.result().network_seconds == 0  # a plain function is no network
+    finally:
+        for one in children:
+            one.close()
+    learned = {name for name, _, peak in Peaks(tmp_path / "peaks.json").rows() if peak.host_bytes}
+    assert learned == {"zoo-slow auto fp32", "zoo-tame auto fp32"}
+
+
 def test_a_child_that_takes_memory_without_end_is_stopped_at_its_limit(ask: Ask) -> None:
     child = WorkerChild("cpu", MODULES, limit_bytes=3_000_000_000)
     try:
@@ -133,7 +165,7 @@ def test_peak_memory_is_measured(child: WorkerChild, ask: Ask) -> None:
 def test_a_child_that_leaks_is_replaced_between_runs(
     ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(child_module, "LEAK_BYTES", 100_000_000)
+    monkeypatch.setattr(leaks, "LEAK_BYTES", 100_000_000)
     child = WorkerChild("cpu", MODULES)
     try:
         children = set()
@@ -150,7 +182,7 @@ def test_a_child_is_replaced_after_many_runs(
 ) -> None:
     _next_succeeds(child, ask)
     before = child.process_id
-    monkeypatch.setattr(child_module, "JOBS_BEFORE_REPLACEMENT", 1)
+    monkeypatch.setattr(leaks, "JOBS_BEFORE_REPLACEMENT", 1)
     _next_succeeds(child, ask)
     _next_succeeds(child, ask)
     assert child.process_id != before

@@ -16,8 +16,8 @@ from medaet.bench.networks import TISSUES_HU, Tissues, intensity
 from medaet.bench.rounds import interleaved
 from medaet.cli import application
 from medaet.compute.runtime import Runtime
-from medaet.plugin.precision import Terms
 from medaet.plugin.recipe import Alignment
+from medaet.precision import Terms
 
 
 def _chest() -> Volume:

@@ -23,6 +23,7 @@ from medaet.config.model import Config
 from medaet.store import migrate
 from medaet.store.engine import Database
 from medaet.testing.pacs import StandInPacs
+from medaet.worker.peaks import peaks_file
 
 
 def _config(folder: Path, **sections: object) -> Config:
@@ -152,6 +153,22 @@ def test_file_system_is_that_of_the_innermost_mount() -> None:
 
 
 def test_device_that_is_not_there_fails(tmp_path: Path) -> None:
-    lines = _by_subject(check_compute(_config(tmp_path, worker={"devices": ["cpu", "cuda:9"]})))
+    config = _config(
+        tmp_path,
+        worker={"devices": ["cpu", "cuda:9"]},
+        compute={"chest-ct": {"precision": "bf16"}},
+    )
+    peaks_file(config.cache_path, "cpu").parent.mkdir()
+    peaks_file(config.cache_path, "cpu").write_text(
+        '{"chest-ct auto fp32": {"23": [[1, 0]], "24": [[1900000000, 0]]}}'
+    )
+    lines = _by_subject(check_compute(config))
     assert lines["device cpu"].verdict is Verdict.OK
     assert lines["device cuda:9"].verdict is Verdict.FAIL
+    assert lines["precision chest-ct"].verdict is Verdict.WARN
+    assert lines["precision chest-ct"].fix == (
+        "run `medaet models verify chest-ct --precision bf16`"
+    )
+    assert lines["memory chest-ct"].found == (
+        "up to 1.9 GB of host memory on cpu, measured up to 17 million voxels"
+    )

@@ -18,7 +18,7 @@ from medaet.compute.engines.fingerprint import fingerprint
 from medaet.compute.engines.onnx import onnx_file
 from medaet.compute.engines.ready import Ready
 from medaet.errors import EngineError
-from medaet.plugin.precision import EngineName
+from medaet.precision import EngineName
 
 EVERY: tuple[EngineName, ...] = (
     "eager",

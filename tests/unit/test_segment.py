@@ -1,6 +1,7 @@
 """Segmentation against the plain way: MONAI's sliding windows, every class interpolated, then the largest one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -143,6 +144,41 @@ def test_windows_of_air_are_left_out_and_change_nothing(
     assert torch.equal(without, _segmented(_person(), (1.0, 1.0, 1.0), every, recipe))
     assert without.any()
     assert some.windows < 0.5 * every.windows
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("wanted_mm", [(1.0, 1.0, 1.0), (1.5, 2.0, 2.0)])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_cropping_to_the_patient_changes_nothing_but_where_windows_lie(
+    wanted_mm: tuple[float, float, float], classes: int
+) -> None:
+    network = nn.Conv3d(1, classes, 1)  # its answer at a voxel depends on that voxel alone
+    for number, weight in enumerate(network.weight):
+        nn.init.constant_(weight, number / 2)  # so that air is class 0
+    nn.init.constant_(network.bias, 0.1)  # type: ignore[arg-type] # it has one
+    recipe = Recipe(wanted_mm, window=(4, 4, 4), overlap=0.5, intensity=lambda one: one / 100)
+    whole = _segmented(_person(), (1.0, 1.0, 1.0), network, recipe)
+    box = prepare(_person(), (1.0, 1.0, 1.0), UPRIGHT, replace(recipe, crop=True), "CT").box
+    assert box is not None
+    assert any(one.start > 0 for one in box)
+    cropped = _segmented(_person(), (1.0, 1.0, 1.0), network, replace(recipe, crop=True))
+    assert cropped.shape == whole.shape
+    assert cropped.any()
+    assert int((cropped != whole).sum()) <= 0.002 * whole.numel()
+
+
+@torch.inference_mode()
+def test_intensities_are_those_of_the_patient_where_it_is_cropped() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def intensity(image: torch.Tensor) -> torch.Tensor:
+        seen.append(tuple(image.shape[1:]))
+        return image
+
+    recipe = Recipe((1.0, 1.0, 1.0), crop=True, intensity=intensity)
+    prepared = prepare(_person(), (1.0, 1.0, 1.0), UPRIGHT, recipe, "CT")
+    assert seen == [tuple(prepared.image.shape[1:])]
+    assert np.prod(seen[0]) < 0.5 * _person().numel()
 
 
 @torch.inference_mode()

@@ -66,7 +66,11 @@ def test_example_documents_every_key(tmp_path: Path) -> None:
     whole.write_text(text, encoding="utf-8")
     assert load(whole, {}).peer("pacs") is not None
     plugins = {"plugins"}
-    assert set(_keys(Config)) - plugins == set(_written(tomllib.loads(text)))
+    written = {
+        one.replace("compute.chest-ct.", "compute.")  # named as an example
+        for one in _written(tomllib.loads(text))
+    }
+    assert set(_keys(Config)) - plugins == written
 
 
 def test_init_writes_units_that_start_this_installation(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import structlog
@@ -18,8 +17,10 @@ from medaet.compute.engines.exported import exported
 from medaet.compute.engines.onnx import onnxruntime
 from medaet.compute.engines.openvino import openvino
 from medaet.compute.engines.torchscript import torchscript
+from medaet.compute.failures import is_device_failure, is_out_of_memory
+from medaet.compute.platform import title, versions
 from medaet.errors import EngineError
-from medaet.plugin.precision import EngineName
+from medaet.precision import EngineName, Precision
 
 log = structlog.get_logger()
 
@@ -54,10 +55,12 @@ class Chosen:
     Attributes:
         engine: Ready to run.
         milliseconds: Median time of one call of each engine that was measured; empty when none was.
+        precision: What it computes in.
     """
 
     engine: Engine
     milliseconds: Mapping[str, float]
+    precision: Precision = "fp32"
 
 
 def choose(task: Task, asked: EngineName | None = None) -> Chosen:
@@ -72,12 +75,12 @@ def choose(task: Task, asked: EngineName | None = None) -> Chosen:
         EngineError: the engine that was asked for cannot run the network, or none can.
     """
     if asked is not None:
-        return Chosen(BUILDERS[asked](task), {})
+        return Chosen(BUILDERS[asked](task), {}, task.precision)
     remembered = _remembered(task)
     if remembered is not None:
         name, milliseconds = remembered
         try:
-            return Chosen(BUILDERS[name](task), milliseconds)
+            return Chosen(BUILDERS[name](task), milliseconds, task.precision)
         except EngineError as error:
             log.warning("engine.refused", engine=name, reason=str(error))
     chosen = measured(task)
@@ -97,7 +100,7 @@ def measured(task: Task) -> Chosen:
     for name in CANDIDATES:
         try:
             engine = BUILDERS[name](task)
-            logits = engine(task.example)
+            logits = _first_run(engine, task)
         except EngineError as error:
             log.debug("engine.refused", engine=name, reason=str(error))
             continue
@@ -109,12 +112,12 @@ def measured(task: Task) -> Chosen:
         ready[name] = engine
         milliseconds[name] = _milliseconds(engine, task.example)
     if not ready:
-        raise EngineError("no inference engine on this host can run the network")
+        raise EngineError(f"no inference engine here can run the network in {task.precision}")
     fastest = min(ready, key=lambda name: milliseconds[name])
     first = next(iter(ready))
     if milliseconds[first] < SMALLEST_GAIN * milliseconds[fastest]:
         fastest = first
-    return Chosen(ready[fastest], milliseconds)
+    return Chosen(ready[fastest], milliseconds, task.precision)
 
 
 def agree(logits: torch.Tensor, reference: torch.Tensor) -> bool:
@@ -126,6 +129,20 @@ def agree(logits: torch.Tensor, reference: torch.Tensor) -> bool:
     else:
         differ = logits.max(dim=1).indices != reference.max(dim=1).indices
     return float(differ.float().mean()) <= LARGEST_DISAGREEMENT
+
+
+def _first_run(engine: Engine, task: Task) -> torch.Tensor:
+    """Run the example.
+
+    Raises:
+        EngineError: the engine has no kernels for this network in this precision.
+    """
+    try:
+        return engine(task.example)
+    except RuntimeError as error:
+        if is_out_of_memory(error) or is_device_failure(error):
+            raise
+        raise EngineError(f"it has no kernels for {task.precision}") from error
 
 
 def _milliseconds(engine: Engine, example: torch.Tensor) -> float:
@@ -148,25 +165,10 @@ def _note(task: Task) -> Path | None:
     """Name the file that remembers the choice for this network, input, device and set of versions."""
     if task.cache is None or not task.fingerprint:
         return None
-    title = (
-        torch.cuda.get_device_name(task.device)
-        if task.device.type == "cuda"
-        else f"{task.device.type} {torch.get_num_threads()}"
-    )
-    facts = [title, task.precision, list(task.example.shape), versions()]
+    name = f"{title(task.device)}, {torch.get_num_threads()} threads"
+    facts = [name, task.precision, list(task.example.shape), versions()]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return task.cache / f"{task.fingerprint[:32]}-{digest[:16]}.json"
-
-
-def versions() -> dict[str, str]:
-    """Return the version of each package that can run networks."""
-    found = {}
-    for package in ("torch", "onnxruntime", "onnxruntime-gpu", "openvino"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _remembered(task: Task) -> tuple[EngineName, dict[str, float]] | None:

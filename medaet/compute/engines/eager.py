@@ -10,7 +10,7 @@ from torch import nn
 
 from medaet.compute.engines.engine import OnnxFile, Task
 from medaet.errors import EngineError
-from medaet.plugin.precision import EngineName, Precision
+from medaet.precision import EngineName, Precision
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

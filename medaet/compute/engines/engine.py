@@ -10,7 +10,8 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from medaet.plugin.precision import EngineName, Precision
+from medaet.errors import EngineError
+from medaet.precision import EngineName, Precision
 
 
 class Engine(Protocol):
@@ -47,6 +48,7 @@ class Task:
         precision: How to compute.
         fingerprint: Hash of the network, to find again on disk what was made of it.
         cache: Folder for what takes long to make; None to make it anew.
+        quantised: Folder of quantised networks, for int8.
     """
 
     source: Source
@@ -54,6 +56,7 @@ class Task:
     precision: Precision
     fingerprint: str = ""
     cache: Path | None = None
+    quantised: Path | None = None
 
     @property
     def device(self) -> torch.device:
@@ -66,6 +69,27 @@ class Task:
             return None
         shape = "x".join(str(length) for length in self.example.shape)
         return self.cache / f"{self.fingerprint[:32]}-{shape}-{self.precision}{suffix}"
+
+    @property
+    def quantised_name(self) -> str:
+        """The file of this network when it is quantised: an ONNX file for windows of one shape, in any number."""
+        shape = "x".join(str(length) for length in self.example.shape[1:])
+        return f"{self.fingerprint[:32]}-{shape}-int8.onnx"
+
+    @property
+    def is_quantised(self) -> bool:
+        """Whether there is a quantised form of this network for windows of this shape."""
+        return self.quantised is not None and (self.quantised / self.quantised_name).is_file()
+
+    def quantised_file(self) -> Path:
+        """Find the network as it was quantised.
+
+        Raises:
+            EngineError: it has not been.
+        """
+        if self.quantised is None or not self.is_quantised:
+            raise EngineError("the network has not been quantised; run `medaet models verify`")
+        return self.quantised / self.quantised_name
 
 
 @contextlib.contextmanager

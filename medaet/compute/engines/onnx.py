@@ -15,7 +15,7 @@ from torch.utils.dlpack import from_dlpack
 from medaet.compute.engines.eager import torch_module
 from medaet.compute.engines.engine import OnnxFile, Task, quiet
 from medaet.errors import EngineError
-from medaet.plugin.precision import EngineName
+from medaet.precision import EngineName
 
 QUIET = 3
 """Severity from which ONNX Runtime writes to standard error."""
@@ -71,7 +71,7 @@ def onnxruntime(task: Task) -> OnnxRuntime:
     """
     if importlib.util.find_spec("onnxruntime") is None:
         raise EngineError("ONNX Runtime is not installed; pip install 'medaet[onnx]'")
-    if task.precision not in ("fp32", "tf32"):
+    if task.precision not in ("fp32", "tf32", "int8"):
         raise EngineError(f"ONNX Runtime does not compute torch networks in {task.precision} here")
     import onnxruntime as ort
 
@@ -114,6 +114,9 @@ def onnx_file(task: Task) -> Iterator[Path]:
     Raises:
         EngineError: it cannot be exported.
     """
+    if task.precision == "int8":
+        yield task.quantised_file()
+        return
     if isinstance(task.source, OnnxFile):
         yield task.source.path
         return
@@ -121,18 +124,28 @@ def onnx_file(task: Task) -> Iterator[Path]:
     if kept is None:
         with tempfile.TemporaryDirectory(prefix="medaet-onnx-") as folder:
             path = Path(folder) / "network.onnx"
-            _export(task, path)
+            export(task, path)
             yield path
         return
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
         part = kept.with_suffix(".part")
-        _export(task, part)
+        export(task, part)
         part.replace(kept)
     yield kept
 
 
-def _export(task: Task, path: Path) -> None:
+def export(task: Task, path: Path, *, any_batch: bool = False) -> None:
+    """Write a torch network as an ONNX file.
+
+    Args:
+        task: The network, and the shape of its input.
+        path: The file.
+        any_batch: Whether it shall take any number of windows, not only as many as the example has.
+
+    Raises:
+        EngineError: it cannot be exported.
+    """
     with quiet():
         try:
             torch.onnx.export(
@@ -142,6 +155,7 @@ def _export(task: Task, path: Path) -> None:
                 dynamo=False,  # the other exporter takes several times as long and needs two packages more
                 input_names=["windows"],
                 output_names=["logits"],
+                dynamic_axes={"windows": {0: "batch"}, "logits": {0: "batch"}} if any_batch else {},
             )
         except (
             Exception

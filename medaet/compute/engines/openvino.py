@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from medaet.compute.engines.eager import torch_module
-from medaet.compute.engines.engine import OnnxFile, Task, quiet
+from medaet.compute.engines.engine import OnnxFile, Source, Task, quiet
 from medaet.errors import EngineError
-from medaet.plugin.precision import EngineName
+from medaet.precision import EngineName
 
 HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 """Left to itself, OpenVINO computes in bf16 on processors that can, and labels change."""
@@ -56,13 +56,17 @@ def openvino(task: Task) -> OpenVino:
                 "PERFORMANCE_HINT": "LATENCY",
                 "ENABLE_CPU_PINNING": False,  # the daemon's other processes use the same cores
             }
-            return OpenVino(core.compile_model(model, "CPU", settings))
+            compiled = core.compile_model(model, "CPU", settings)
         except EngineError:
             raise
         except Exception as error:  # its errors share no base; another engine is used instead
             raise EngineError(
                 f"OpenVINO cannot run the network ({type(error).__name__})"
             ) from error
+    used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if used != HINTS[task.precision]:
+        raise EngineError(f"OpenVINO computes in {used} on this processor, not {task.precision}")
+    return OpenVino(compiled)
 
 
 def without_telemetry() -> Any:
@@ -75,21 +79,25 @@ def without_telemetry() -> Any:
 
 def _model(task: Task, core: Any) -> Any:
     """Read the converted network where it was kept, else convert it."""
-    if isinstance(task.source, OnnxFile):
-        model = core.read_model(os.fspath(task.source.path))
+    if task.precision == "int8" or isinstance(task.source, OnnxFile):
+        file = task.quantised_file() if task.precision == "int8" else _path(task.source)
+        model = core.read_model(os.fspath(file))
         model.reshape(list(task.example.shape))
         return model
     kept = task.cached(".xml")
     if kept is not None and kept.is_file():
         return core.read_model(os.fspath(kept))
-    if task.precision == "int8":
-        raise EngineError("the network has not been quantised; run `medaet models verify`")
     model = without_telemetry().convert_model(
         torch_module(task), example_input=task.example, input=list(task.example.shape)
     )
     if kept is not None:
         _keep(model, kept)
     return model
+
+
+def _path(source: Source) -> Path:
+    assert isinstance(source, OnnxFile)
+    return source.path
 
 
 def _keep(model: Any, path: Path) -> None:

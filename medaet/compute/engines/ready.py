@@ -1,5 +1,6 @@
 """A network as the sliding windows call it: made ready on its first windows, whose shape all others have."""
 
+import time
 from collections.abc import Callable
 
 import torch
@@ -18,6 +19,8 @@ class Ready:
     def __init__(self, choose: Callable[[torch.Tensor], Chosen]) -> None:
         self._choose = choose
         self._batch = 0
+        self._seconds = 0.0
+        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
         self.chosen: Chosen | None = None
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
@@ -27,4 +30,29 @@ class Ready:
             self.chosen, self._batch = self._choose(windows), count
         if count < self._batch:
             windows = functional.pad(windows, [0] * 8 + [0, self._batch - count])
-        return self.chosen.engine(windows)[:count]
+        timed = self._on_gpu if windows.is_cuda else self._on_host
+        return timed(self.chosen, windows)[:count]
+
+    def spent_seconds(self) -> float:
+        """How long the engine computed since this was asked last; waits for a GPU to finish."""
+        for begun, ended in self._events:
+            ended.synchronize()
+            self._seconds += begun.elapsed_time(ended) / 1000
+        spent, self._seconds = self._seconds, 0.0
+        self._events.clear()
+        return spent
+
+    def _on_host(self, chosen: Chosen, windows: torch.Tensor) -> torch.Tensor:
+        started = time.perf_counter()
+        logits = chosen.engine(windows)
+        self._seconds += time.perf_counter() - started
+        return logits
+
+    def _on_gpu(self, chosen: Chosen, windows: torch.Tensor) -> torch.Tensor:
+        """Let the GPU take the time, so that nothing waits for it."""
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call] # torch's
+        begun.record()
+        logits = chosen.engine(windows)
+        ended.record()
+        self._events.append((begun, ended))
+        return logits
