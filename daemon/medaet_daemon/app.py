@@ -35,6 +35,7 @@ from medaet_daemon.deliver import Deliver
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
+from medaet_daemon.plans import PeerPlans
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
 from medaet_daemon.supervise import Role, Supervisor
@@ -145,7 +146,13 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     return [
         Assemble(studies, config.series, clock),
         Dispatch(database, jobs, registry, config, clock),
-        Encode(Inputs(InstanceStore(database, clock), spool, registry), spool, jobs, registry),
+        Encode(
+            Inputs(InstanceStore(database, clock), spool, registry),
+            spool,
+            jobs,
+            registry,
+            PeerPlans(config),
+        ),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),

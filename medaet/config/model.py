@@ -105,6 +105,8 @@ class Peer(Section):
     host: str
     port: Port = 104
     profile: Literal["default", "ohif", "slicer", "legacy", "strict-air"] = "default"
+    extras: tuple[Literal["summary", "key-objects", "maps", "pdf", "probabilities"], ...] = ()
+    maximum_frames: Annotated[int, Field(ge=1)] | None = None
 
 
 class When(Section):
