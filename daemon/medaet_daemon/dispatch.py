@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -13,18 +13,30 @@ from sqlalchemy.orm import Session
 
 from medaet.clock import Clock
 from medaet.config.model import Config, Route, When
+from medaet.dicom.drawing import MODALITIES, references
 from medaet.dicom.header import facts
 from medaet.dicom.identity import SeriesFacts
 from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.plugin.assignment import assigned
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue, NewJob
 from medaet.store import events
 from medaet.store.engine import Database
-from medaet.store.tables import InstanceRow, Priority, SeriesRow, SeriesState
+from medaet.store.files import Spool
+from medaet.store.tables import (
+    InstanceRow,
+    JobRow,
+    Priority,
+    ResultRow,
+    SeriesRow,
+    SeriesState,
+)
 
 log = structlog.get_logger()
 
 POLL = timedelta(milliseconds=250)
+RESULTS = frozenset({"SEG", "SR"})
+"""Modalities of what MedAET sends out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +53,16 @@ class Dispatch:
     name = "dispatch"
 
     def __init__(
-        self, database: Database, jobs: JobQueue, registry: Registry, config: Config, clock: Clock
+        self,
+        database: Database,
+        spool: Spool,
+        jobs: JobQueue,
+        registry: Registry,
+        config: Config,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._spool = spool
         self._jobs = jobs
         self._registry = registry
         self._config = config
@@ -60,6 +79,7 @@ class Dispatch:
         with self._database.read() as session:
             if session.scalars(oldest).one_or_none() is None:
                 return POLL
+        self._registry.refresh()
         with self._database.write() as session:
             series = session.scalars(oldest.with_for_update(skip_locked=True)).one_or_none()
             if series is None:
@@ -73,12 +93,33 @@ class Dispatch:
         return timedelta(0)
 
     def _dispatch(self, session: Session, series: SeriesRow) -> int:
-        complete = _candidates(session, series.study_id)
+        complete = self._candidates(session, series)
         trigger = next(one for one in complete if one.row.id == series.id)
         return sum(
             self._try(session, analysis, trigger, complete)
             for _, analysis in sorted(self._registry.analyses.items())
         )
+
+    def _candidates(self, session: Session, trigger: SeriesRow) -> list[Candidate]:
+        """Read the study's complete series: the triggering one, then the newest first."""
+        rows = session.scalars(
+            select(SeriesRow)
+            .where(SeriesRow.study_id == trigger.study_id, SeriesRow.state != SeriesState.OPEN)
+            .order_by(SeriesRow.id != trigger.id, SeriesRow.closed_at.desc(), SeriesRow.id.desc())
+        ).all()
+        return [Candidate(row, self._facts(session, row)) for row in rows]
+
+    def _facts(self, session: Session, row: SeriesRow) -> SeriesFacts:
+        """Put together what selectors ask for; only objects that draw on other series are opened again for it."""
+        found = _facts(session, row)
+        if row.modality not in MODALITIES:
+            return found
+        stored = session.scalars(
+            select(InstanceRow.path)
+            .where(InstanceRow.series_id == row.id, InstanceRow.replaced_at.is_(None))
+            .order_by(InstanceRow.sop_instance_uid)
+        )
+        return replace(found, references=references([self._spool.path(path) for path in stored]))
 
     def _try(
         self,
@@ -96,6 +137,8 @@ class Dispatch:
             series_id=trigger.row.id,
             analysis=analysis.name,
         )
+        if _is_own(session, trigger, analysis):
+            return False
         failed = {
             role: [str(check) for check in selector.checks(trigger.facts) if not check.passed]
             for role, selector in analysis.inputs.items()
@@ -108,7 +151,12 @@ class Dispatch:
         if not routes:
             note(name="analysis.unrouted")
             return False
-        inputs = _assigned(analysis, trigger, complete)
+        inputs = assigned(
+            analysis.inputs,
+            [one for one in complete if not _is_own(session, one, analysis)],
+            lambda one: one.facts,
+            needed=trigger,
+        )
         missing = [role for role in analysis.inputs if role not in inputs]
         if missing:
             note(name="analysis.waiting", roles=missing)
@@ -122,7 +170,7 @@ class Dispatch:
         inputs: Mapping[str, Candidate],
         routes: Sequence[Route],
     ) -> bool:
-        series = next(iter(inputs.values())).row
+        series = next(one.row for one in inputs.values() if not one.facts.references)
         settings = dict(self._config.plugins.get(analysis.name, {}))
         weights = weights_sha256(analysis)
         stat = any(route.priority == "stat" for route in routes)
@@ -171,16 +219,6 @@ class Dispatch:
         return names
 
 
-def _candidates(session: Session, study_id: int) -> list[Candidate]:
-    """Read the study's complete series, the newest first."""
-    rows = session.scalars(
-        select(SeriesRow)
-        .where(SeriesRow.study_id == study_id, SeriesRow.state != SeriesState.OPEN)
-        .order_by(SeriesRow.closed_at.desc(), SeriesRow.id.desc())
-    ).all()
-    return [Candidate(row, _facts(session, row)) for row in rows]
-
-
 def _facts(session: Session, row: SeriesRow) -> SeriesFacts:
     counted = session.execute(
         select(InstanceRow.sop_class_uid, func.count())
@@ -197,19 +235,18 @@ def _facts(session: Session, row: SeriesRow) -> SeriesFacts:
     )
 
 
-def _assigned(
-    analysis: type[Analysis], trigger: Candidate, complete: Sequence[Candidate]
-) -> dict[str, Candidate]:
-    """Give each role a series: the triggering one takes the first role it fits, others the newest fitting one."""
-    inputs: dict[str, Candidate] = {}
-    for role, selector in analysis.inputs.items():
-        taken = {one.row.id for one in inputs.values()}
-        first = [trigger] if trigger.row.id not in taken else []
-        for one in (*first, *complete):
-            if one.row.id not in taken and selector.matches(one.facts):
-                inputs[role] = one
-                break
-    return inputs if trigger in inputs.values() else {}
+def _is_own(session: Session, series: Candidate, analysis: type[Analysis]) -> bool:
+    """Tell whether a series is a result of the analysis, come back from a peer: it must not start it again."""
+    if series.row.modality not in RESULTS:
+        return False
+    made = (
+        select(ResultRow.id)
+        .join(JobRow, JobRow.id == ResultRow.job_id)
+        .join(InstanceRow, InstanceRow.sop_instance_uid == ResultRow.sop_instance_uid)
+        .where(InstanceRow.series_id == series.row.id, JobRow.analysis == analysis.name)
+        .limit(1)
+    )
+    return session.scalar(made) is not None
 
 
 def _applies(route: Route, analysis: str, trigger: Candidate) -> bool:

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medaet.dicom.drawing import MODALITIES, references
 from medaet.dicom.header import facts, read_header
 from medaet.dicom.identity import InstanceHeader, SeriesFacts
 from medaet.errors import InstanceError, SelectionError
 from medaet.plugin.analysis import Analysis
+from medaet.plugin.assignment import assigned
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +66,21 @@ def choose(analysis: type[Analysis], found: Found) -> dict[str, FoundSeries]:
         raise SelectionError(
             f"no DICOM instance is among the {found.others} files; name files or folders of a series"
         )
-    chosen: dict[str, FoundSeries] = {}
+    chosen = assigned(analysis.inputs, found.series, lambda one: one.facts)
     for role, selector in analysis.inputs.items():
+        if role in chosen:
+            continue
         free = [one for one in found.series if one not in chosen.values()]
-        fitting = [one for one in free if selector.matches(one.facts)]
-        if not fitting:
-            raise SelectionError(
-                "\n".join(
-                    [
-                        f"no series fits role {role!r} of {analysis.name}:",
-                        *(_refusal(one, role, analysis) for one in free),
-                    ]
-                )
-            )
-        chosen[role] = fitting[0]
+        wrong = [one for one in free if not selector.matches(one.facts)]
+        lines = [_refusal(one, role, analysis) for one in wrong]
+        lines += [
+            f"  series {one.facts.series_instance_uid}: fits, but refers to no series in role {selector.refers_to!r}"
+            for one in free
+            if one not in wrong
+        ]
+        raise SelectionError(
+            "\n".join([f"no series fits role {role!r} of {analysis.name}:", *lines])
+        )
     return chosen
 
 
@@ -109,19 +112,23 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 def _series(instances: Sequence[tuple[InstanceHeader, Path]]) -> FoundSeries:
     header = instances[0][0]
+    paths = tuple(path for _, path in instances)
+    described = facts(
+        header.series_instance_uid,
+        header.modality,
+        header.series_attributes,
+        sop_class_uids=tuple(sorted({one.sop_class_uid for one, _ in instances})),
+        instances=len(instances),
+    )
+    if header.modality in MODALITIES:
+        described = replace(described, references=references(paths))
     return FoundSeries(
-        facts=facts(
-            header.series_instance_uid,
-            header.modality,
-            header.series_attributes,
-            sop_class_uids=tuple(sorted({one.sop_class_uid for one, _ in instances})),
-            instances=len(instances),
-        ),
+        facts=described,
         digests=tuple(
             sorted(
                 (one.sop_instance_uid, hashlib.sha256(path.read_bytes()).hexdigest())
                 for one, path in instances
             )
         ),
-        paths=tuple(path for _, path in instances),
+        paths=paths,
     )

@@ -15,6 +15,7 @@ from medaet.dicom.image import Image
 from medaet.dicom.modality_lut import put_real, put_whole
 from medaet.dicom.pixels import PixelReader
 from medaet.dicom.problem import Problem
+from medaet.dicom.region import Region
 from medaet.dicom.stack import WHATEVER, Choice, Stack, read_stack
 
 Voxels = NDArray[np.int16] | NDArray[np.float32]
@@ -38,6 +39,7 @@ class Volume:
         padding: Least and greatest value that stands for "no measurement", such as the corners outside of the
             reconstruction; None when the series names none.
         problems: What was mended or left out when it was read.
+        regions: What the objects of a role that refers to this one draw on it (see `SeriesSelector.refers_to`).
 
     Source:
         PS3.3 §C.7.6.2.1.1, equation C.7.6.2.1-1.
@@ -51,6 +53,7 @@ class Volume:
     frame_of_reference_uid: str = ""
     padding: tuple[float, float] | None = None
     problems: tuple[Problem, ...] = ()
+    regions: tuple[Region, ...] = ()
 
     @property
     def sop_instance_uids(self) -> tuple[str, ...]:

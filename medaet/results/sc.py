@@ -14,7 +14,13 @@ from medaet.plugin.findings import Findings
 from medaet.plugin.segment import Segment
 from medaet.results.algorithm import Algorithm
 from medaet.results.colours import Colour, colours
-from medaet.results.header import SERIES_NUMBERS, complete, equipment, put_body_part
+from medaet.results.header import (
+    SERIES_NUMBERS,
+    complete,
+    equipment,
+    leave_side_open,
+    put_body_part,
+)
 from medaet.results.multi_frame import references
 from medaet.results.panel import grey_window, panels
 from medaet.results.picture import TEXT, Size, picture
@@ -86,6 +92,11 @@ def summary(pixels: Pixels, series: SourceSeries, algorithm: Algorithm, *, numbe
         dataset.ContentTime,
     )
     put_body_part(dataset, series.first)
+    leave_side_open(dataset)
+    if "BodyPartExamined" not in dataset:
+        dataset.Laterality = (
+            ""  # nobody can say whether the body part has two sides (PS3.3 §C.7.3.1)
+        )
     return dataset
 
 
