@@ -40,6 +40,7 @@ from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
 from medaet_daemon.lane import lanes
+from medaet_daemon.plans import PeerPlans
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
 from medaet_daemon.source import Source
@@ -158,7 +159,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     return [
         Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, spool, jobs, registry, config, clock),
-        Encode(Inputs(instances, spool, registry), spool, jobs, registry),
+        Encode(Inputs(instances, spool, registry), spool, jobs, registry, PeerPlans(config)),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Confirm(CommitmentStore(database, spool, clock), config),

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,13 +16,16 @@ from medaet.plugin import folder
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue
 from medaet.queue.lease import KeptLease, kept
-from medaet.queue.rows import Job, NewResult
+from medaet.queue.rows import Job, NewResult, Substitution
 from medaet.results.algorithm import Algorithm
 from medaet.results.objects import Encoded, encode
 from medaet.results.preview import write_preview
+from medaet.results.profile import Plan
+from medaet.results.recipe import PLAIN, Recipe
 from medaet.results.source import Source
 from medaet.store.files import Spool
 from medaet_daemon.inputs import Inputs
+from medaet_daemon.plans import PeerPlans
 
 log = structlog.get_logger()
 
@@ -35,11 +39,19 @@ class Encode:
 
     name = "encode"
 
-    def __init__(self, inputs: Inputs, spool: Spool, jobs: JobQueue, registry: Registry) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        spool: Spool,
+        jobs: JobQueue,
+        registry: Registry,
+        plans: PeerPlans,
+    ) -> None:
         self._inputs = inputs
         self._spool = spool
         self._jobs = jobs
         self._registry = registry
+        self._plans = plans
         self._worker = f"encode {socket.gethostname()} {os.getpid()}"
 
     def step(self) -> timedelta:
@@ -50,8 +62,9 @@ class Encode:
         bound = log.bind(job_id=job.id, analysis=job.analysis, attempt=job.attempt)
         try:
             with kept(self._jobs, job, LEASE) as lease:
-                results = self._encode(job, lease)
-            self._jobs.keep(job, results)
+                plans = {name: self._plans.of(name) for name in job.send_to}
+                results = self._encode(job, lease, plans)
+            self._jobs.keep(job, results, _substitutions(plans))
         except LeaseLostError as error:
             bound.warning("lease.lost", reason=str(error))
         except MedaetError as error:
@@ -68,16 +81,20 @@ class Encode:
         """End the decoders."""
         self._inputs.close()
 
-    def _encode(self, job: Job, lease: KeptLease) -> list[NewResult]:
+    def _encode(self, job: Job, lease: KeptLease, plans: Mapping[str, Plan]) -> list[NewResult]:
         where = self._spool.path(str(job.findings_path))
         findings = folder.load(where)
         paths, volumes = self._inputs.paths(job), self._inputs.volumes(job)
         findings = findings.resolved(volumes)
         work = self._spool.work(job.id, job.attempt).with_suffix(".results")
         try:
-            encoded = encode(findings, Source(paths, volumes), self._algorithm(job, where), work)
+            source, algorithm = Source(paths, volumes), self._algorithm(job, where)
+            made = {
+                recipe: encode(findings, source, algorithm, work / str(number), recipe)
+                for number, recipe in enumerate(_recipes(plans))
+            }
             lease.check()
-            results = [self._adopted(job, one) for one in encoded]
+            results = [self._adopted(job, one, peers) for one, peers in _recipients(made, plans)]
         finally:
             shutil.rmtree(work, ignore_errors=True)
         for role, volume in volumes.items():
@@ -86,7 +103,7 @@ class Encode:
             )
         return results
 
-    def _adopted(self, job: Job, one: Encoded) -> NewResult:
+    def _adopted(self, job: Job, one: Encoded, peers: Sequence[str]) -> NewResult:
         """Move a result to where it stays."""
         stored = self._spool.adopt_result(job.id, one.sop_instance_uid, one.path)
         return NewResult(
@@ -98,6 +115,7 @@ class Encode:
             sha256=stored.sha256,
             size_bytes=stored.size_bytes,
             proof=one.proof,
+            peers=peers,
         )
 
     def _algorithm(self, job: Job, where: Path) -> Algorithm:
@@ -137,3 +155,34 @@ class Encode:
             self._jobs.fail(job, error)
         except LeaseLostError:
             log.warning("lease.lost", job_id=job.id, reason="the failure belongs to an older lease")
+
+
+def _recipes(plans: Mapping[str, Plan]) -> list[Recipe]:
+    """List what is to be made: each recipe once, and the plain one where nobody gets anything."""
+    return list(dict.fromkeys(one.recipe for one in plans.values())) or [PLAIN]
+
+
+def _recipients(
+    made: Mapping[Recipe, Sequence[Encoded]], plans: Mapping[str, Plan]
+) -> Iterator[tuple[Encoded, list[str]]]:
+    """Go through the results, each once: several recipes may make the same one, byte for byte."""
+    peers: dict[str, list[str]] = {}
+    first: dict[str, Encoded] = {}
+    for recipe, results in made.items():
+        names = [name for name, one in plans.items() if one.recipe == recipe]
+        for result in results:
+            first.setdefault(result.sop_instance_uid, result)
+            peers.setdefault(result.sop_instance_uid, []).extend(names)
+    for uid, result in first.items():
+        yield result, peers[uid]
+
+
+def _substitutions(plans: Mapping[str, Plan]) -> list[Substitution]:
+    found = [
+        Substitution(peer=name, kind=one.kind, wanted=one.wanted, instead=one.instead)
+        for name, plan in plans.items()
+        for one in plan.replaced
+    ]
+    for one in found:
+        log.warning("result.replaced", peer=one.peer, kind=one.kind, instead=one.instead)
+    return found

@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "job.buried": "given up after attempt {attempt}: {reason} ({error}); `medaet jobs retry` tries again",
     "job.requeued": "a person or a repeated series made it ready again after attempt {attempt}",
     "job.superseded": "replaced by job {by}, which looks at generation {generation}",
+    "result.replaced": "{peer} takes no {wanted}: it gets {instead} in place of the {kind}",
     "result.delivered": "{peer} took the {kind} (status {status})",
     "delivery.failed": "{peer} did not take the {kind}: {reason}; it will be tried again",
     "delivery.buried": "{peer} will not take the {kind}: {reason}; `medaet deliveries retry` tries again",

@@ -1,13 +1,15 @@
 """`medaet peers` and `medaet send`: who is configured, who answers, and files by C-STORE."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydicom.misc import is_dicom
+from pydicom.uid import UID
 from rich.console import Console
 
 from medaet.cli.output import (
@@ -25,6 +27,7 @@ from medaet.config.load import load
 from medaet.config.model import Config, Peer
 from medaet.errors import ConfigError, PeerUnavailableError
 from medaet.network import scu
+from medaet.results.profile import PROFILES, classes, pairs, plan
 from medaet.store.associations import AssociationStore
 
 app = typer.Typer(name="peers", help="The application entities we talk to.", no_args_is_help=True)
@@ -66,6 +69,51 @@ def echo(
         print_json({"peer": peer.name, "milliseconds": milliseconds})
     else:
         typer.echo(f"{peer.name} ({peer.ae_title}) answered in {milliseconds} ms")
+
+
+@app.command()
+def contexts(
+    name: Annotated[str, typer.Argument(help="the peer's name in medaet.toml")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a peer which result classes it takes, and say what it will get.
+
+    Exit 0 when it takes all that its profile asks for, 1 when something is replaced or left out, 2 for an unknown name
+    or a wrong configuration, 3 when the peer is not reached.
+    """
+    with exit_codes():
+        settings = load(config)
+        peer = _peer(settings, name)
+        profile = PROFILES[peer.profile]
+        accepted = scu.accepted(peer, settings.listener.ae_title, pairs(profile, peer.extras))
+    planned = plan(profile, accepted, extras=peer.extras, maximum_frames=peer.maximum_frames)
+    wanted = classes(profile, peer.extras)
+    if as_json:
+        print_json(
+            {
+                "peer": peer.name,
+                "profile": peer.profile,
+                "accepted": {uid: sorted(accepted.get(uid, ())) for uid in wanted},
+                "replaced": [asdict(one) for one in planned.replaced],
+            }
+        )
+    else:
+        typer.echo(f"{peer.name} has profile {peer.profile}: {profile.title}")
+        print_table(
+            ("SOP class", "takes"),
+            [(uid.name, _named_syntaxes(accepted.get(uid, ()))) for uid in wanted],
+            empty="",
+        )
+        for one in planned.replaced:
+            typer.echo(f"in place of {one.wanted}: {one.instead or 'nothing'}")
+    if planned.replaced:
+        raise typer.Exit(FAILED)
+
+
+def _named_syntaxes(uids: Collection[str]) -> str:
+    return "; ".join(sorted(UID(uid).name for uid in uids)) or "no"
 
 
 def send(

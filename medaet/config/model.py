@@ -199,6 +199,8 @@ class Peer(Section):
     addresses: tuple[IPvAnyNetwork, ...] = ()
     certificate_sha256: Fingerprint | None = None
     count_by_query: bool = False
+    extras: tuple[Literal["summary", "key-objects", "maps", "pdf", "probabilities"], ...] = ()
+    maximum_frames: Annotated[int, Field(ge=1)] | None = None
 
 
 class When(Section):

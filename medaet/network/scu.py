@@ -1,6 +1,6 @@
 """C-ECHO and C-STORE to a peer: every status, rejection and abort becomes an error of ours."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pydicom.filereader import dcmread, read_file_meta_info
 from pynetdicom import evt
 from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
-from pynetdicom.presentation import PresentationContext
+from pynetdicom.presentation import PresentationContext, build_context
 
 from medaet.config.model import Peer
 from medaet.errors import InstanceError, MedaetError, PeerRefusedError, PeerUnavailableError
@@ -77,6 +77,32 @@ def echo(peer: Peer, calling_ae_title: str) -> None:
     error = error_of(status, named(peer))
     if error is not None:
         raise error
+
+
+def accepted(
+    peer: Peer, calling_ae_title: str, wanted: Iterable[tuple[str, str]]
+) -> dict[str, set[str]]:
+    """Ask a peer what it takes, by an association in which nothing is sent.
+
+    Args:
+        peer: Who is asked.
+        calling_ae_title: Ours.
+        wanted: SOP classes, each with a transfer syntax; at most 128 pairs.
+
+    Returns:
+        Those of them that it accepts; a class of which it takes none is absent.
+
+    Raises:
+        PeerUnavailableError: there was no association.
+    """
+    proposals = [build_context(*pair) for pair in wanted]
+    found: dict[str, set[str]] = {}
+    with association(peer, calling_ae_title, proposals, response_seconds=RESPONSE_SECONDS) as open_:
+        for context in open_.accepted_contexts:
+            found.setdefault(str(context.abstract_syntax), set()).update(
+                str(one) for one in context.transfer_syntax
+            )
+    return found
 
 
 def send(peer: Peer, calling_ae_title: str, paths: Sequence[Path]) -> Iterator[SendOutcome]:

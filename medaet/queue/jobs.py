@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 from sqlalchemy import Select, case, select
@@ -20,7 +21,7 @@ from medaet.queue.backoff import backoff
 from medaet.queue.enqueue import enqueue
 from medaet.queue.holding import held, known, locked, rescued
 from medaet.queue.keep import keep_results
-from medaet.queue.rows import Job, JobInput, NewJob, NewResult, read_jobs
+from medaet.queue.rows import Job, JobInput, NewJob, NewResult, Substitution, read_jobs
 from medaet.queue.state import HELD, allowed
 from medaet.store.engine import Database
 from medaet.store.tables import JOBS_UNDER_WAY, JobRow, JobState, Priority
@@ -116,10 +117,20 @@ class JobQueue:
             row.last_error = row.error_class = None
             moves.tell(session, row, "job.analysed", now, attempt=row.attempt, device=device)
 
-    def keep(self, job: Job, results: Sequence[NewResult]) -> None:
+    def keep(
+        self,
+        job: Job,
+        results: Sequence[NewResult],
+        substitutions: Sequence[Substitution] = (),
+    ) -> None:
         """Finish an encoded job: its results and their deliveries appear in one instant.
 
         A result that is there already under its SOP Instance UID is replaced, deliveries included.
+
+        Args:
+            job: The leased job.
+            results: What was made.
+            substitutions: What some peer does not get as it should, for the study's events.
 
         Raises:
             LeaseLostError: the results are to be dropped; another attempt makes the same ones.
@@ -133,6 +144,8 @@ class JobQueue:
             keep_results(session, row, results, now)
             kinds = [one.kind for one in results]
             moves.tell(session, row, "job.done", now, attempt=row.attempt, results=kinds)
+            for one in substitutions:
+                moves.tell(session, row, "result.replaced", now, **asdict(one))
 
     def fail(self, job: Job, error: MedaetError) -> None:
         """Let a held job wait, or bury it when trying again cannot help or was tried enough.

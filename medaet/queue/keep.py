@@ -25,8 +25,9 @@ def keep_results(
     session.flush()
     session.add_all(
         DeliveryRow(result_id=result.id, peer=peer, due_at=now)
-        for result in kept
+        for result, wanted in zip(kept, (one.peers for one in results), strict=True)
         for peer in dict.fromkeys(row.send_to)
+        if wanted is None or peer in wanted
     )
 
 

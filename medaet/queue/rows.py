@@ -89,10 +89,11 @@ class NewResult:
     """An encoded and proven SOP instance that lies in the spool.
 
     Attributes:
-        kind: "SEG" or "SR".
+        kind: "SEG", "SR", "PM", "KO", "SC" or "PDF".
         path: Relative to the spool.
         sha256: Of the whole file, in hexadecimal.
         proof: The figures of the proof, or of the checks that stand for it.
+        peers: Who gets it; None for all that the job sends to.
     """
 
     kind: str
@@ -103,6 +104,23 @@ class NewResult:
     sha256: str
     size_bytes: int
     proof: Mapping[str, object]
+    peers: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitution:
+    """What a peer does not get as its profile would have it.
+
+    Attributes:
+        kind: Of the result, or the name of an extra.
+        wanted: What the profile asks for, in words.
+        instead: What it gets, in words; empty for nothing.
+    """
+
+    peer: str
+    kind: str
+    wanted: str
+    instead: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

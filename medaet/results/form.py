@@ -37,6 +37,17 @@ class Form:
     empty_frames: bool = False
     maximum_frames: int | None = None
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What distinguishes its objects from those of the plain form, for UIDs; nothing for that one itself."""
+        marks = {
+            self.kind.value: self.kind is not Kind.BINARY,
+            "native": self.kind is Kind.LABELMAP and not self.compressed,
+            "empty frames": self.empty_frames,
+            f"{self.maximum_frames} frames": self.maximum_frames is not None,
+        }
+        return tuple(mark for mark, holds in marks.items() if holds)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:

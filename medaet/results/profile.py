@@ -118,7 +118,23 @@ def plan(
         accepted: What it takes; None when it could not be asked, and then it is taken to take everything.
         extras: What it gets besides.
         maximum_frames: How many frames one segmentation may have.
+
+    Returns:
+        The plan. A peer that takes nothing at all gets everything the profile would have: refused deliveries are dead
+        letters, which somebody will see.
     """
+    found = _planned(profile, accepted, extras, maximum_frames)
+    if accepted is None or found.recipe.makes_something:
+        return found
+    return _planned(profile, None, extras, maximum_frames)
+
+
+def _planned(
+    profile: Profile,
+    accepted: Acceptance | None,
+    extras: Iterable[str],
+    maximum_frames: int | None,
+) -> Plan:
     replaced: list[Replaced] = []
     added = set(profile.extras)
     segmentation = next(
@@ -170,6 +186,12 @@ def classes(profile: Profile, extras: Iterable[str] = ()) -> dict[UID, list[UID]
     for name in sorted({name for names in further for name in names}):
         found.setdefault(EXTRAS[name], []).extend(UNCOMPRESSED)
     return {uid: list(dict.fromkeys(syntaxes)) for uid, syntaxes in found.items()}
+
+
+def pairs(profile: Profile, extras: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return the same as pairs of SOP class and transfer syntax, which is what associations negotiate."""
+    found = classes(profile, extras).items()
+    return [(str(name), str(syntax)) for name, syntaxes in found for syntax in syntaxes]
 
 
 def _syntaxes(form: Form) -> Sequence[UID]:

@@ -71,6 +71,11 @@ class Recipe:
     extras: frozenset[str] = frozenset()
 
     @property
+    def makes_something(self) -> bool:
+        """Whether there is anything to make."""
+        return bool(self.segmentation or self.report or self.extras)
+
+    @property
     def variant(self) -> tuple[str, ...]:
         """What distinguishes its report from the one of the plain recipe, for UIDs; nothing for that one itself."""
         form, report = self.segmentation, self.report or FULL_REPORT

@@ -159,7 +159,7 @@ def _header(
     """Let highdicom make the header, from one empty slice."""
     packed = form.kind is Kind.LABELMAP and form.compressed
     rows, columns = series.volume.voxels.shape[1:]
-    name = series.role if form.kind is Kind.BINARY else f"{series.role} {form.kind}"
+    name = " ".join([series.role, *form.marks])
     number = () if part.number == 1 else (str(part.number),)
     dataset: Dataset = highdicom.seg.Segmentation(
         source_images=[classic(series)],

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medaet.clock import SystemClock
-from medaet.config.model import WorkerSection
+from medaet.config.model import Config, WorkerSection
 from medaet.demo.scans import ScanName, write_scan
 from medaet.network.spooling import SpoolSink
 from medaet.plugin.analysis import weights_sha256
@@ -34,6 +34,7 @@ from medaet_daemon.analyse import Analyse
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
 from medaet_daemon.lane import lanes
+from medaet_daemon.plans import PeerPlans
 
 JOBS = 7
 WARM_UP = 2
@@ -109,7 +110,9 @@ def test_jobs(site: tuple[Database, Spool, JobQueue, InstanceStore], tmp_path: P
     _, spool, jobs, instances = site
     registry, clock = discover(), SystemClock()
     child = TimedChild(tmp_path / "cache")
-    encode = TimedStage(Encode(Inputs(instances, spool, registry), spool, jobs, registry))
+    encode = TimedStage(
+        Encode(Inputs(instances, spool, registry), spool, jobs, registry, PeerPlans(Config()))
+    )
     laid = [
         Analyse(Inputs(instances, spool, registry), spool, jobs, WorkerSection(), lane, clock)
         for lane in lanes(child)

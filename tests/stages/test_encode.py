@@ -10,6 +10,7 @@ import pytest
 
 from medaet import Analysis, Findings, Measurement, Segment, SeriesSelector
 from medaet.codes import LUNG
+from medaet.config.model import Config
 from medaet.plugin.registry import Registry
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
@@ -20,6 +21,7 @@ from medaet.testing.phantom import write_series
 from medaet.testing.work import Work
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
+from medaet_daemon.plans import PeerPlans
 
 
 class Tame(Analysis):
@@ -45,7 +47,7 @@ def work(tmp_path: Path, spool: Spool, instances: InstanceStore, jobs: JobQueue)
 def _encode(work: Work, analysis: type[Analysis] = Tame) -> None:
     registry = Registry(analyses={analysis.name: analysis})
     inputs = Inputs(work.instances, work.spool, registry)
-    Encode(inputs, work.spool, work.jobs, registry).step()
+    Encode(inputs, work.spool, work.jobs, registry, PeerPlans(Config())).step()
 
 
 def _box(work: Work) -> Findings:

@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from medaet import Findings, Segment
 from medaet.codes import LUNG
+from medaet.config.model import Config
 from medaet.errors import GeometryError
 from medaet.plugin.registry import Registry
 from medaet.queue.deliveries import DeliveryQueue
@@ -24,6 +25,7 @@ from medaet.testing.rows import LEASE
 from medaet.testing.work import Work
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
+from medaet_daemon.plans import PeerPlans
 from medaet_daemon.prune import Prune
 from tests.stages.test_encode import Tame
 
@@ -45,7 +47,7 @@ def _encoded(work: Work) -> None:
     work.analysed(Findings([Segment("All", mask, LUNG)]))
     registry = Registry(analyses={"zoo-tame": Tame})
     inputs = Inputs(work.instances, work.spool, registry)
-    Encode(inputs, work.spool, work.jobs, registry).step()
+    Encode(inputs, work.spool, work.jobs, registry, PeerPlans(Config())).step()
 
 
 def _sent(deliveries: DeliveryQueue) -> None:

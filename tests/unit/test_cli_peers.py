@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from pydicom.uid import SegmentationStorage
 from structlog.testing import capture_logs
 from typer.testing import CliRunner, Result
 
@@ -152,3 +153,28 @@ def test_traffic_shows_what_came_and_how_fast(config: Path, tmp_path: Path) -> N
         assert shown in table
     nothing = _run("peers", "traffic", "--hours", "0.5", "--config", config).stdout
     assert "nothing came" in nothing
+
+
+def test_contexts_lists_what_a_peer_takes_of_its_profile(config: Path) -> None:
+    shown = _run("peers", "contexts", "pacs", "--config", config)
+    assert shown.exit_code == 0
+    assert "Segmentation Storage" in shown.stdout
+    assert "in place of" not in shown.stdout
+
+
+def test_contexts_exits_1_and_names_what_is_sent_instead(tmp_path: Path) -> None:
+    config = tmp_path / "old.toml"
+    with StandInPacs(tmp_path / "old", refused_sop_classes=[SegmentationStorage]) as old:
+        config.write_text(_peer("pacs", old.port))
+        shown = _run("peers", "contexts", "pacs", "--config", config)
+        listed = json.loads(_run("peers", "contexts", "pacs", "--json", "--config", config).stdout)
+    assert shown.exit_code == 1
+    assert "in place of Segmentation Storage (bits): summary" in shown.stdout
+    assert listed["accepted"][SegmentationStorage] == []
+    assert listed["replaced"][0]["instead"] == "summary"
+
+
+def test_contexts_exits_3_when_nobody_listens(tmp_path: Path, free_port: int) -> None:
+    config = tmp_path / "away.toml"
+    config.write_text(_peer("pacs", free_port))
+    assert _run("peers", "contexts", "pacs", "--config", config).exit_code == 3
