@@ -29,7 +29,7 @@ from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
-from medaet.worker.child import WorkerChild
+from medaet.worker.children import Children
 from medaet.worker.limits import host_bytes
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
@@ -164,7 +164,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
 
 def _worker(config: Config, device: str) -> list[stage.Stage]:
     """Build the lanes of a device; they share its child, and nothing else."""
-    child = WorkerChild(
+    child = Children(
         device,
         models=config.models_path,
         cache=config.cache_path,

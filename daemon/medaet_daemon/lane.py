@@ -1,14 +1,39 @@
 """A lane to a worker child: several are worked in at once, so that the next job is read while one computes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from medaet.store.tables import Priority
-from medaet.worker.child import WorkerChild
+from medaet.worker.request import Request, Run
 
 PATIENCE = timedelta(seconds=1)
 STAT_PATIENCE = timedelta(milliseconds=400)
 """A little longer than idle workers sleep: they come first."""
+
+
+class Computing(Protocol):
+    """What computes on a device: one worker child, or one for each environment."""
+
+    device: str
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        ...
+
+    def analyse(self, request: Request, *, on_alive: Callable[[], None] = ...) -> Run:
+        """Run one analysis."""
+        ...
+
+    def drain(self) -> None:
+        """Take nothing new, and give back what was not begun."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +46,7 @@ class Lane:
         only: Which jobs take it; None for all.
     """
 
-    child: WorkerChild
+    child: Computing
     name: str = "analyse"
     only: Priority | None = None
 
@@ -33,6 +58,6 @@ class Lane:
         return STAT_PATIENCE if self.only is Priority.STAT else PATIENCE
 
 
-def lanes(child: WorkerChild) -> list[Lane]:
+def lanes(child: Computing) -> list[Lane]:
     """Lay two lanes for all jobs, of which one computes and one is ready, and one for urgent jobs alone."""
     return [Lane(child), Lane(child, "analyse-next"), Lane(child, "analyse-stat", Priority.STAT)]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from medaet.cli.install import install, remove
 from medaet.cli.new_plugin import write_project
 from medaet.cli.output import FAILED, AsJson, ConfigFile, exit_codes, print_json, print_table
 from medaet.config.load import load
@@ -14,6 +15,8 @@ from medaet.plugin.registry import Registry, discover
 from medaet.plugin.selector import SeriesSelector
 
 app = typer.Typer(name="plugins", help="The installed analyses.", no_args_is_help=True)
+app.command()(install)
+app.command()(remove)
 
 
 @app.command(name="list")

@@ -27,7 +27,7 @@ from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.preview import write_preview
-from medaet.worker.child import WorkerChild
+from medaet.worker.children import Children
 from medaet.worker.request import Request
 
 FINDINGS = "findings.json"
@@ -73,7 +73,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
-        child = WorkerChild(device, module or (), models=configured.models_path)
+        child = Children(device, module or (), models=configured.models_path)
         try:
             with Console(stderr=True).status(f"{name} on {device} ..."):
                 report = one.write(
@@ -113,7 +113,7 @@ class Run:
         self._device = device
 
     def write(
-        self, child: WorkerChild, out: Path, *, seconds: float, features_csv: Path | None = None
+        self, child: Children, out: Path, *, seconds: float, features_csv: Path | None = None
     ) -> dict[str, object]:
         """Analyse, encode, prove, and write everything into a folder.
 

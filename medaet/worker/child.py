@@ -46,6 +46,7 @@ class WorkerChild:
         audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
             that it may write to beside its own; None for no such record.
         silence_seconds: How long the child may send no sign of life.
+        environment: The folder of the environment whose interpreter the child is; None for this one.
     """
 
     def __init__(  # noqa: PLR0913 -- one argument for each setting
@@ -58,10 +59,11 @@ class WorkerChild:
         limit_bytes: int = 0,
         audit: tuple[Path, Path] | None = None,
         silence_seconds: float = 30.0,
+        environment: Path | None = None,
     ) -> None:
         self.device = device
         self._setting = Setting(
-            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds
+            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds, environment
         )
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)

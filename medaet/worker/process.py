@@ -23,7 +23,9 @@ from medaet.errors import (
     FindingsError,
     OutOfMemoryError,
 )
+from medaet.plugin.environments import interpreter
 from medaet.worker.limits import DEVICE_FAILED, OUT_OF_MEMORY, OVER_LIMIT
+from medaet.worker.part import link_part
 from medaet.worker.protocol import Message, receive, send
 
 log = structlog.get_logger()
@@ -53,6 +55,7 @@ class Setting:
         audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
             that it may write to beside its own; None for no such record.
         silence_seconds: How long it may send no sign of life.
+        environment: The folder of the environment whose interpreter it is; None for this one.
     """
 
     device: str
@@ -62,6 +65,7 @@ class Setting:
     limit_bytes: int = 0
     audit: tuple[Path, Path] | None = None
     silence_seconds: float = 30.0
+    environment: Path | None = None
 
 
 class ChildProcess:
@@ -129,7 +133,8 @@ class ChildProcess:
 
     def _started(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         setting = self._setting
-        command = [sys.executable, "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
+        python = interpreter(setting.environment) if setting.environment else sys.executable
+        command = [str(python), "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
         command += ["--agent", str(os.getpid()), "--device", setting.device]
         command += ["--limit-bytes", str(setting.limit_bytes)]
         command += ["--models", str(setting.models.absolute())] if setting.models else []
@@ -157,6 +162,8 @@ class ChildProcess:
         path = (
             [one for one in sys.path if one and Path(one).is_dir()] if self._setting.modules else []
         )
+        if self._setting.environment is not None:
+            path = [str(link_part(self.home / "part"))]
         extra = {"PYTHONPATH": os.pathsep.join(path)} if path else {}
         # Threads that spin while they wait take the cores from the daemon's other processes, and from each other.
         extra["OMP_WAIT_POLICY"] = "PASSIVE"
