@@ -17,6 +17,7 @@ from medaet.plugin.environments import EnvironmentStore, IsolatedAnalysis, read_
 from medaet.plugin.kind import ModelKind
 from medaet.plugin.model import read_model
 from medaet.plugin.models import ModelStore
+from medaet.plugin.switches import Switches
 
 GROUP = "medaet.plugins"
 
@@ -65,6 +66,7 @@ class Registry:
     sources: dict[str, Source] = field(default_factory=dict)
     store: ModelStore | None = None
     environments: EnvironmentStore | None = None
+    disabled: frozenset[str] = frozenset()
     _signature: object = None
 
     def refresh(self) -> bool:
@@ -75,6 +77,7 @@ class Registry:
         """
         if self.store is None or self.environments is None:
             return False
+        self.disabled = Switches(self.store.root).disabled()
         signature = self.store.signature(), self.environments.signature()
         if signature == self._signature:
             return False
