@@ -6,7 +6,7 @@ import sys
 from medaet.config.model import Config
 from medaet.errors import ConfigError
 from medaet.worker.admission import Admission
-from medaet.worker.child import WorkerChild
+from medaet.worker.children import Children
 from medaet.worker.limits import host_bytes
 from medaet.worker.peaks import Peaks, peaks_file
 from medaet.worker.sharing import DEVICE_SHARE, Sharing
@@ -22,7 +22,7 @@ def devices(config: Config) -> list[str]:
     return [name for name in _answered(script).split() if name not in kept]
 
 
-def children(config: Config, device: str) -> list[WorkerChild]:
+def children(config: Config, device: str) -> list[Children]:
     """Prepare the children of a device; each starts when it is first needed."""
     limit_bytes = int(config.worker.memory_fraction * host_bytes())
     sharing = Sharing(
@@ -31,7 +31,7 @@ def children(config: Config, device: str) -> list[WorkerChild]:
         Admission(limit_bytes, int(DEVICE_SHARE * _device_bytes(device))),
     )
     return [
-        WorkerChild(
+        Children(
             device,
             models=config.models_path,
             cache=config.cache_path,

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from medaet.clock import Clock
-from medaet.config.model import Config, Route, When
+from medaet.config.model import Config, Route
 from medaet.dicom.drawing import MODALITIES, references
 from medaet.dicom.header import facts
 from medaet.dicom.identity import SeriesFacts
@@ -20,6 +20,7 @@ from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.assignment import assigned
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue, NewJob
+from medaet.routes import Part, fulfilled, part
 from medaet.store import events
 from medaet.store.engine import Database
 from medaet.store.files import Spool
@@ -30,6 +31,7 @@ from medaet.store.tables import (
     ResultRow,
     SeriesRow,
     SeriesState,
+    StudyRow,
 )
 
 log = structlog.get_logger()
@@ -147,9 +149,12 @@ class Dispatch:
             for role, sentences in failed.items():
                 note(name="analysis.unmatched", role=role, failed=sentences)
             return False
-        routes = [route for route in self._config.routes if _applies(route, analysis.name, trigger)]
-        if not routes:
+        parts = self._parts(session, analysis.name, trigger)
+        if not parts:
             note(name="analysis.unrouted")
+            return False
+        if analysis.name in self._registry.disabled:
+            note(name="analysis.disabled")
             return False
         inputs = assigned(
             analysis.inputs,
@@ -161,19 +166,39 @@ class Dispatch:
         if missing:
             note(name="analysis.waiting", roles=missing)
             return False
-        return self._enqueue(session, analysis, inputs, routes)
+        if all(part is Part.STORE for _, part in parts):
+            note(name="analysis.shadowed")
+        return self._enqueue(session, analysis, inputs, parts)
+
+    def _parts(
+        self, session: Session, analysis: str, trigger: Candidate
+    ) -> list[tuple[Route, Part]]:
+        """Find the routes that apply, and what each wants of the results."""
+        study = session.get_one(StudyRow, trigger.row.study_id).study_instance_uid
+        found = {
+            "modality": trigger.facts.modality,
+            "body_part": trigger.facts.body_part,
+            "called_ae_title": trigger.row.called_ae_title,
+            "calling_ae_title": trigger.row.calling_ae_title,
+        }
+        wanted = [
+            (route, part(route, analysis, study))
+            for route in self._config.routes
+            if fulfilled(route.when, found)
+        ]
+        return [(route, one) for route, one in wanted if one is not None]
 
     def _enqueue(
         self,
         session: Session,
         analysis: type[Analysis],
         inputs: Mapping[str, Candidate],
-        routes: Sequence[Route],
+        parts: Sequence[tuple[Route, Part]],
     ) -> bool:
         series = next(one.row for one in inputs.values() if not one.facts.references)
         settings = dict(self._config.plugins.get(analysis.name, {}))
         weights = weights_sha256(analysis)
-        stat = any(route.priority == "stat" for route in routes)
+        stat = any(route.priority == "stat" for route, _ in parts)
         job_id = self._jobs.enqueue(
             session,
             NewJob(
@@ -183,7 +208,9 @@ class Dispatch:
                 analysis_version=analysis.version,
                 weights_sha256=weights,
                 settings=settings,
-                send_to=self._recipients(routes, series),
+                send_to=self._recipients(
+                    [route for route, one in parts if one is Part.DELIVER], series
+                ),
                 priority=Priority.STAT if stat else Priority.ROUTINE,
                 inputs={role: (one.row.id, one.row.generation) for role, one in inputs.items()},
             ),
@@ -247,24 +274,6 @@ def _is_own(session: Session, series: Candidate, analysis: type[Analysis]) -> bo
         .limit(1)
     )
     return session.scalar(made) is not None
-
-
-def _applies(route: Route, analysis: str, trigger: Candidate) -> bool:
-    return analysis in route.analyses and _fulfilled(route.when, trigger)
-
-
-def _fulfilled(when: When, series: Candidate) -> bool:
-    found = {
-        "modality": series.facts.modality,
-        "body_part": series.facts.body_part,
-        "called_ae_title": series.row.called_ae_title,
-        "calling_ae_title": series.row.calling_ae_title,
-    }
-    wanted = when.model_dump()
-    return all(
-        not values or found[key].upper() in {value.upper() for value in values}
-        for key, values in wanted.items()
-    )
 
 
 def _key(

@@ -12,6 +12,8 @@ SENTENCES: Mapping[str, str] = {
     "analysis.matched": "{analysis} fits: job {job}",
     "analysis.unmatched": "{analysis} does not fit role {role}: {failed}",
     "analysis.unrouted": "{analysis} fits, but no route of medaet.toml asks for it",
+    "analysis.disabled": "{analysis} fits, but is switched off; `medaet plugins enable` switches it on",
+    "analysis.shadowed": "{analysis} is on trial here: its results are stored, and delivered to nobody",
     "analysis.waiting": "{analysis} waits for a series in role {roles}",
     "job.leased": "attempt {attempt} by {worker} began ({state})",
     "job.analysed": "{analysis} found what it looks for on {device}, attempt {attempt}",

@@ -55,7 +55,7 @@ def import_(  # noqa: PLR0913 -- one argument for each option
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Import a MONAI bundle, an nnU-Net folder or zip, a TorchScript or ONNX file; a running daemon sees it at once.
+    """Import a MONAI bundle, nnU-Net, TorchScript, ONNX or trained model; a running daemon sees it at once.
 
     Exit 0 when it is an analysis, 1 when it cannot be imported (nothing is left behind), 2 for wrong options.
     """

@@ -5,36 +5,23 @@ from typing import Annotated
 
 import typer
 
+from medaet.cli.install import install, remove
 from medaet.cli.new_plugin import write_project
-from medaet.cli.output import FAILED, AsJson, ConfigFile, exit_codes, print_json, print_table
+from medaet.cli.output import FAILED, AsJson, ConfigFile, exit_codes, print_json
+from medaet.cli.plugin_list import list_plugins, wants
+from medaet.cli.trial import agreement, disable, enable
 from medaet.config.load import load
 from medaet.errors import MedaetError, PluginError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.registry import Registry, discover
-from medaet.plugin.selector import SeriesSelector
 
 app = typer.Typer(name="plugins", help="The installed analyses.", no_args_is_help=True)
-
-
-@app.command(name="list")
-def list_plugins(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the installed analyses and the refused plugins. Exit 0."""
-    with exit_codes():
-        registry = discover(models=load(config).models_path)
-    if as_json:
-        analyses = [_plain(one) for one in registry.analyses.values()]
-        print_json({"analyses": analyses, "refused": registry.refused})
-        return
-    print_table(
-        ("analysis", "version", "title", "takes"),
-        [
-            (name, one.version, one.title, "; ".join(_wants(each) for each in one.inputs.values()))
-            for name, one in sorted(registry.analyses.items())
-        ],
-        empty="no analysis is installed",
-    )
-    for refused in registry.refused:
-        typer.echo(f"refused: {refused.name}: {refused.reason}", err=True)
+app.command(name="list")(list_plugins)
+app.command()(install)
+app.command()(remove)
+app.command()(enable)
+app.command()(disable)
+app.command()(agreement)
 
 
 @app.command()
@@ -164,17 +151,9 @@ def _plain(analysis: type[Analysis]) -> dict[str, object]:
         "not_for_diagnostic_use": analysis.not_for_diagnostic_use,
         "memory_mb": analysis.memory_mb,
         "weights_sha256": weights_sha256(analysis),
-        "inputs": {role: _wants(one) for role, one in analysis.inputs.items()},
+        "inputs": {role: wants(one) for role, one in analysis.inputs.items()},
         "settings": {
             key: f"{one.get_default(call_default_factory=True)!r} {one.description or ''}".strip()
             for key, one in fields.items()
         },
     }
-
-
-def _wants(selector: SeriesSelector) -> str:
-    parts = f" of {' or '.join(selector.body_part)}" if selector.body_part else ""
-    kinds = (selector.modality,) if isinstance(selector.modality, str) else selector.modality
-    if selector.refers_to is not None:
-        return f"{' or '.join(kinds)} that refers to {selector.refers_to}"
-    return f"{' or '.join(kinds)}{parts}, {selector.min_slices} slices or more"

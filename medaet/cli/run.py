@@ -29,7 +29,7 @@ from medaet.plugin.registry import discover
 from medaet.precision import Terms
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.preview import write_preview
-from medaet.worker.child import WorkerChild
+from medaet.worker.children import Children
 from medaet.worker.request import Request
 from medaet.worker.terms import TermsOf
 
@@ -76,7 +76,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
-        child = WorkerChild(device, module or (), models=configured.models_path)
+        child = Children(device, module or (), models=configured.models_path)
         store = CertificateStore(configured.certificates_path)
         terms_of = TermsOf(configured.compute, registry, store)
         try:
@@ -85,7 +85,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
                     child,
                     out,
                     seconds=configured.worker.job_timeout_seconds,
-                    terms=terms_of.terms(name, lambda: child.platform),
+                    terms=terms_of.terms(name, lambda: child.platform_of(name)),
                     features_csv=features_csv,
                 )
         finally:
@@ -120,7 +120,7 @@ class Run:
 
     def write(
         self,
-        child: WorkerChild,
+        child: Children,
         out: Path,
         *,
         seconds: float,

@@ -24,6 +24,6 @@ def is_device_failure(error: BaseException) -> bool:
     """Whether the device's state is lost to this process: after such an error nothing on it works any more."""
     if is_out_of_memory(error):
         return False
-    if isinstance(error, torch.AcceleratorError):
+    if isinstance(error, getattr(torch, "AcceleratorError", ())):  # older ones do not know it
         return True
     return isinstance(error, RuntimeError) and any(word in str(error) for word in DEVICE_WORDS)

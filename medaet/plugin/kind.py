@@ -45,12 +45,14 @@ class ModelKind:
         title: What a person reads.
         analysis: Runs a packed model.
         trial: Settings for the run on a phantom that ends an import.
+        before: Kinds that recognise the same files and leave them to this one.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     analysis: ClassVar[type[ModelAnalysis]]
     trial: ClassVar[Mapping[str, object]] = {}
+    before: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def recognises(cls, source: Path) -> bool:

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from medaet.dicom.codes import ANATOMICAL_STRUCTURE, Code
@@ -139,6 +138,8 @@ def parsed(content: Mapping[str, Any], where: str) -> Model:
 
 def write_model(model: Model, folder: Path) -> None:
     """Write the manifest of a model folder."""
+    import tomli_w  # worker children, which only read, need not have it
+
     content = model.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     (folder / MANIFEST).write_text(tomli_w.dumps(content), encoding="utf-8")
 

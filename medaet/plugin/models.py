@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 from medaet.errors import PluginError
 from medaet.plugin.model import MANIFEST, Model, read_model
@@ -21,6 +22,9 @@ class ModelStore:
         root: Made when the first model is placed.
     """
 
+    manifest: ClassVar[str] = MANIFEST
+    noun: ClassVar[str] = "model"
+
     def __init__(self, root: Path) -> None:
         self.root = root
 
@@ -31,12 +35,14 @@ class ModelStore:
         return sorted(
             path
             for path in self.root.iterdir()
-            if _NAME.fullmatch(path.name) and (path / MANIFEST).is_file()
+            if _NAME.fullmatch(path.name) and (path / self.manifest).is_file()
         )
 
     def signature(self) -> tuple[tuple[str, int], ...]:
         """Return what changes whenever a model is added, replaced, edited or removed."""
-        return tuple((path.name, (path / MANIFEST).stat().st_mtime_ns) for path in self.folders())
+        return tuple(
+            (path.name, (path / self.manifest).stat().st_mtime_ns) for path in self.folders()
+        )
 
     def folder(self, name: str) -> Path:
         """Return the folder of a model.
@@ -45,9 +51,9 @@ class ModelStore:
             PluginError: there is no such model.
         """
         path = self.root / name
-        if not _NAME.fullmatch(name) or not (path / MANIFEST).is_file():
+        if not _NAME.fullmatch(name) or not (path / self.manifest).is_file():
             known = ", ".join(one.name for one in self.folders()) or "none"
-            raise PluginError(f"no model named {name!r} is imported; imported are {known}")
+            raise PluginError(f"no {self.noun} named {name!r} is here; there are {known}")
         return path
 
     def read(self, name: str) -> Model:
@@ -77,11 +83,11 @@ class ModelStore:
         """
         target = self.root / name
         if not _NAME.fullmatch(name):
-            raise PluginError(f"model name {name!r}: use lower case letters, digits, hyphens")
+            raise PluginError(f"{self.noun} name {name!r}: use lower case letters, digits, hyphens")
         if target.exists():
             if not replace:
                 raise PluginError(
-                    f"there is a model named {name!r}; give another --name, or --replace it"
+                    f"there is a {self.noun} named {name!r}; give another --name, or --replace it"
                 )
             old = self.root / f".removed-{secrets.token_hex(8)}"
             target.rename(old)

@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from medaet.errors import ConfigError, MedaetError, PluginError
 from medaet.plugin import hookspecs
 from medaet.plugin.analysis import Analysis, check_manifest
+from medaet.plugin.environments import EnvironmentStore, IsolatedAnalysis, read_environment
 from medaet.plugin.kind import ModelKind
 from medaet.plugin.model import read_model
 from medaet.plugin.models import ModelStore
+from medaet.plugin.switches import Switches
 
 GROUP = "medaet.plugins"
 
@@ -36,11 +38,18 @@ class Source:
         plugin: Name of the entry point or module, or of the kind of model.
         distribution: Name and version of the installed package; empty for a module or a model.
         model: Whether it is an imported model.
+        environment: Name of the environment that it is isolated in; empty for the daemon's own.
     """
 
     plugin: str
     distribution: str = ""
     model: bool = False
+    environment: str = ""
+
+    @property
+    def comes_and_goes(self) -> bool:
+        """Whether it may appear or vanish while the daemon runs."""
+        return self.model or bool(self.environment)
 
     def __str__(self) -> str:
         """Say it in a few words."""
@@ -56,27 +65,32 @@ class Registry:
     kinds: dict[str, type[ModelKind]] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     store: ModelStore | None = None
-    _signature: tuple[tuple[str, int], ...] = ()
+    environments: EnvironmentStore | None = None
+    disabled: frozenset[str] = frozenset()
+    _signature: object = None
 
     def refresh(self) -> bool:
-        """Look at the model store again, if it changed; analyses of plugins stay as they are.
+        """Look at models and environments again, if they changed; analyses of plugins stay as they are.
 
         Returns:
             Whether it changed.
         """
-        if self.store is None:
+        if self.store is None or self.environments is None:
             return False
-        signature = self.store.signature()
+        self.disabled = Switches(self.store.root).disabled()
+        signature = self.store.signature(), self.environments.signature()
         if signature == self._signature:
             return False
         # Built beside the old one and then swapped: other threads may be reading.
-        models = {name for name, source in self.sources.items() if source.model}
+        moving = {name for name, source in self.sources.items() if source.comes_and_goes}
         fresh = Registry(
-            analyses={k: v for k, v in self.analyses.items() if k not in models},
-            refused=[one for one in self.refused if not one.name.startswith("models/")],
+            analyses={k: v for k, v in self.analyses.items() if k not in moving},
+            refused=[one for one in self.refused if "/" not in one.name],
             kinds=self.kinds,
-            sources={k: v for k, v in self.sources.items() if k not in models},
+            sources={k: v for k, v in self.sources.items() if k not in moving},
         )
+        for folder in self.environments.folders():
+            _add_environment(fresh, folder)
         for folder in self.store.folders():
             _add_model(fresh, folder)
         self._signature = signature
@@ -109,9 +123,12 @@ def discover(modules: Sequence[str] = (), models: Path | None = None) -> Registr
 
     Args:
         modules: Further plugin modules to load, beside the entry points of group "medaet.plugins".
-        models: The folder of imported models.
+        models: The folder of imported models and of environments.
     """
-    registry = Registry(store=ModelStore(models) if models else None)
+    registry = Registry(
+        store=ModelStore(models) if models else None,
+        environments=EnvironmentStore(models) if models else None,
+    )
     for name, distribution, module in _loaded(modules, registry):
         plugins = pluggy.PluginManager(hookspecs.PROJECT)
         plugins.add_hookspecs(hookspecs)
@@ -170,3 +187,13 @@ def _add_model(registry: Registry, folder: Path) -> None:
         _add(registry, kind.analysis.of(model, folder), Source(model.kind, model=True))
     except (MedaetError, OSError) as error:
         registry.refused.append(Refused(f"models/{folder.name}", str(error)))
+
+
+def _add_environment(registry: Registry, folder: Path) -> None:
+    try:
+        environment = read_environment(folder)
+        for one in environment.analyses:
+            source = Source(folder.name, environment.distribution, environment=folder.name)
+            _add(registry, IsolatedAnalysis.of(one, environment), source)
+    except MedaetError as error:
+        registry.refused.append(Refused(f"environments/{folder.name}", str(error)))

@@ -18,6 +18,7 @@ import numpy as np
 from medaet.dicom.volume import Volume
 from medaet.errors import AnalysisError, ConformanceError, LeaseLostError, MedaetError
 from medaet.plugin.analysis import Analysis, check_manifest
+from medaet.plugin.environments import environment_of
 from medaet.plugin.findings import Findings
 from medaet.plugin.inputs import read_inputs
 from medaet.results.objects import Source, encode
@@ -62,17 +63,21 @@ class Subject:
     def warm(self) -> WorkerChild:
         """The child that checks share, since starting one takes seconds."""
         if self._warm is None:
-            self._warm = WorkerChild("cpu", self.modules, models=self.models)
+            self._warm = self._started()
         return self._warm
 
     @contextmanager
     def child(self, *, audit: tuple[Path, Path] | None = None) -> Iterator[WorkerChild]:
         """Start a worker child for the analysis, as the daemon does."""
-        child = WorkerChild("cpu", self.modules, models=self.models, audit=audit)
+        child = self._started(audit)
         try:
             yield child
         finally:
             child.close()
+
+    def _started(self, audit: tuple[Path, Path] | None = None) -> WorkerChild:
+        folder = environment_of(self.analysis, self.models)
+        return WorkerChild("cpu", self.modules, models=self.models, audit=audit, environment=folder)
 
     def run(self, child: WorkerChild, inputs: Mapping[str, Volume], where: Path) -> Findings:
         """Run it once."""

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Unpack
 
 import structlog
 
@@ -20,7 +21,7 @@ from medaet.plugin import folder
 from medaet.worker.answer import late, raised
 from medaet.worker.leaks import Leaks
 from medaet.worker.peaks import Peak
-from medaet.worker.process import ChildProcess, Setting
+from medaet.worker.process import ChildProcess, Options, Setting
 from medaet.worker.protocol import Message
 from medaet.worker.request import Request, Run, lending
 from medaet.worker.shared import Lender, arrays
@@ -42,33 +43,22 @@ class WorkerChild:
     Args:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         modules: Plugin modules beside the installed ones.
-        models: The folder of imported models.
-        cache: Folder for what is worked out about networks once.
-        limit_bytes: Most host memory the child may take; 0 for no limit.
-        audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
-            that it may write to beside its own; None for no such record.
-        silence_seconds: How long the child may send no sign of life.
         sharing: What it shares with other children of the device; None where it has the device to itself.
+        **options: How else it is started; see `Setting`.
     """
 
-    def __init__(  # noqa: PLR0913 -- one argument for each setting
+    def __init__(
         self,
         device: str,
         modules: Sequence[str] = (),
         *,
-        models: Path | None = None,
-        cache: Path | None = None,
-        limit_bytes: int = 0,
-        audit: tuple[Path, Path] | None = None,
-        silence_seconds: float = 30.0,
         sharing: Sharing | None = None,
+        **options: Unpack[Options],
     ) -> None:
         self.device = device
         self._sharing = sharing or Sharing()
         share = 1 / self._sharing.children
-        self._setting = Setting(
-            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds, share
-        )
+        self._setting = Setting(device, tuple(modules), share=share, **options)
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
         self._process: ChildProcess | None = None
@@ -90,13 +80,13 @@ class WorkerChild:
         """Whether the running child has no network."""
         return self._process is not None and self._process.network_cut
 
-    @property
-    def platform(self) -> dict[str, str]:
-        """Device and versions of what computes, by name; starts the child where none has run yet.
+    def platform_of(self, analysis: str) -> dict[str, str]:
+        """Device and versions of what computes an analysis, by name; starts the child where none has run yet.
 
         Raises:
             ChildCrashedError: it cannot be started.
         """
+        del analysis  # one interpreter computes all of them
         with self._changed:
             if not self._platform:
                 self._platform = (self._process or self._start()).platform

@@ -15,9 +15,7 @@ class DeviceMemory:
     """
 
     def __init__(self, device: str, limit_bytes: int) -> None:
-        import torch
-
-        self._gpu = torch.device(device) if device.startswith("cuda") else None
+        self._gpu = device if device.startswith("cuda") else None
         self._limit_bytes = limit_bytes
 
     @property

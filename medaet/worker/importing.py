@@ -59,6 +59,8 @@ def recognised(registry: Registry, source: Path) -> type[ModelKind]:
     if not kinds:
         titles = "; ".join(kind.title for _, kind in sorted(registry.kinds.items()))
         raise PluginError(f"{source} is no model that can be imported; these can: {titles}")
+    lesser = {name for kind in kinds for name in kind.before}
+    kinds = [kind for kind in kinds if kind.name not in lesser]
     if len(kinds) > 1:
         names = ", ".join(kind.name for kind in kinds)
         raise PluginError(f"{source} could be any of {names}; name a folder further down")

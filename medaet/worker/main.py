@@ -24,9 +24,10 @@ from medaet.worker.audit import watch
 from medaet.worker.device_memory import DeviceMemory
 from medaet.worker.inbox import Inbox
 from medaet.worker.isolation import isolate
+from medaet.worker.plain import PlainRuntime, device_failed, features_of, has_torch, standing_alone
 from medaet.worker.protocol import DESCRIPTORS, Message, receive, send
 from medaet.worker.shared import borrowed
-from medaet.worker.warm import Loaded, Warm, key_of
+from medaet.worker.warm import Loaded, TellingRuntime, Warm, key_of
 
 ALIVE_SECONDS = 1.0
 WARM_SHARE = 0.5
@@ -104,8 +105,6 @@ class Child:
         self._tell({"kind": "computed", "id": request["id"]})
 
     def _analysed(self, request: Message) -> tuple[Findings, Message]:
-        from medaet.compute.features.measure import measured
-
         limits.forget_peak()
         self._memory.forget_peak()
         descriptors = iter(request.pop(DESCRIPTORS, ()))
@@ -116,7 +115,7 @@ class Child:
         with self._warm.lent(key, lambda: self._load(request), needed) as one:
             loaded = time.monotonic()
             found = one.analysis.analyse(inputs, one.runtime)
-            findings = measured(found, inputs, one.runtime.device).resolved(inputs)
+            findings = features_of(found, inputs, one.runtime.device).resolved(inputs)
             analysed = time.monotonic()
             network_seconds, computed = one.runtime.network_seconds, one.runtime.told()
             peaks = self._memory.peaks(self._warm.size_bytes)
@@ -135,27 +134,30 @@ class Child:
         return weights_sha256(known) if known else ""
 
     def _load(self, request: Message) -> Loaded:
-        from medaet.compute.runtime import Runtime
-
-        runtime = Runtime(
-            self._options.device,
-            on_progress=self._progress,
-            terms=Terms(**request["terms"]),
-            cache=self._options.cache,
-            checkpoint=self._checkpoint,
-        )
+        runtime = self._runtime(Terms(**request["terms"]))
         analysis = self._registry.with_settings(request["analysis"], request["settings"])
         analysis.load(runtime)
         return Loaded(analysis, runtime)
+
+    def _runtime(self, terms: Terms) -> TellingRuntime:
+        if not has_torch():
+            return PlainRuntime(self._options.device, self._progress, self._checkpoint)
+        from medaet.compute.runtime import Runtime
+
+        return Runtime(
+            self._options.device,
+            on_progress=self._progress,
+            terms=terms,
+            cache=self._options.cache,
+            checkpoint=self._checkpoint,
+        )
 
     def _checkpoint(self) -> None:
         """Work on what is more urgent than the current run, which goes on afterwards."""
         if self._current.get("urgent"):
             return
         while (request := self._inbox.urgent()) is not None:
-            from medaet.compute.device import fresh
-
-            with fresh():
+            with standing_alone():
                 self._work_on(request)
 
     def _write(self, request: Message, findings: Findings, told: Message) -> None:
@@ -171,9 +173,7 @@ class Child:
         self._tell({"kind": "findings", "id": request["id"], **told, **held})
 
     def _end_when_device_failed(self, error: Exception) -> None:
-        from medaet.compute.failures import is_device_failure
-
-        if is_device_failure(error):
+        if device_failed(error):
             os._exit(limits.DEVICE_FAILED)
 
     def _progress(self, fraction: float, text: str) -> None:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import structlog
 
@@ -23,7 +24,9 @@ from medaet.errors import (
     FindingsError,
     OutOfMemoryError,
 )
+from medaet.plugin.environments import interpreter
 from medaet.worker.limits import DEVICE_FAILED, OUT_OF_MEMORY, OVER_LIMIT
+from medaet.worker.part import link_part
 from medaet.worker.protocol import Message, receive, send
 
 log = structlog.get_logger()
@@ -54,6 +57,7 @@ class Setting:
             that it may write to beside its own; None for no such record.
         silence_seconds: How long it may send no sign of life.
         share: Of the device's memory, for it among the children of the device.
+        environment: The folder of the environment whose interpreter it is; None for this one.
     """
 
     device: str
@@ -64,6 +68,18 @@ class Setting:
     audit: tuple[Path, Path] | None = None
     silence_seconds: float = 30.0
     share: float = 1.0
+    environment: Path | None = None
+
+
+class Options(TypedDict, total=False):
+    """What of a `Setting` has a default."""
+
+    models: Path | None
+    cache: Path | None
+    limit_bytes: int
+    audit: tuple[Path, Path] | None
+    silence_seconds: float
+    environment: Path | None
 
 
 class ChildProcess:
@@ -132,7 +148,8 @@ class ChildProcess:
 
     def _started(self, theirs: socket.socket) -> subprocess.Popen[bytes]:
         setting = self._setting
-        command = [sys.executable, "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
+        python = interpreter(setting.environment) if setting.environment else sys.executable
+        command = [str(python), "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
         command += ["--agent", str(os.getpid()), "--device", setting.device]
         command += ["--limit-bytes", str(setting.limit_bytes), "--share", str(setting.share)]
         command += ["--models", str(setting.models.absolute())] if setting.models else []
@@ -160,6 +177,8 @@ class ChildProcess:
         path = (
             [one for one in sys.path if one and Path(one).is_dir()] if self._setting.modules else []
         )
+        if self._setting.environment is not None:
+            path = [str(link_part(self.home / "part"))]
         extra = {"PYTHONPATH": os.pathsep.join(path)} if path else {}
         # Threads that spin while they wait take the cores from the daemon's other processes, and from each other.
         extra["OMP_WAIT_POLICY"] = "PASSIVE"

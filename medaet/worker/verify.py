@@ -72,7 +72,9 @@ class Gate:
             with tempfile.TemporaryDirectory(prefix="medaet-verify-") as name:
                 return self._verified(precision, engine, Path(name), anew=anew)
         except PrecisionError:
-            self.store.revoke(self.analysis.name, precision, self.child.platform)
+            self.store.revoke(
+                self.analysis.name, precision, self.child.platform_of(self.analysis.name)
+            )
             raise
 
     def _verified(
@@ -105,7 +107,7 @@ class Gate:
             files=files,
             precision=precision,
             engine=used,
-            platform=held_to(self.child.platform, used),
+            platform=held_to(self.child.platform_of(self.analysis.name), used),
             limits=self.analysis.limits,
             figures=tuple(figures),
             reference_seconds=round(sum(one.analyse_seconds for one in references), 3),

@@ -14,6 +14,7 @@ from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
 from medaet.testing.clock import FakeClock
 from medaet.testing.rows import Receiver
+from tests.stages.hall import Hall
 from tests.stages.receiving import ENGINES, Listening, listening
 
 
@@ -62,3 +63,16 @@ def serve(request: pytest.FixtureRequest) -> Listening:
 def serve_own() -> Listening:
     """Run a storage SCP with a sink, on the engine of our own."""
     return functools.partial(listening, "own")
+
+
+@pytest.fixture
+def hall(  # noqa: PLR0917 -- everything that a hall holds
+    database: Database,
+    spool: Spool,
+    studies: StudyStore,
+    jobs: JobQueue,
+    events: EventStore,
+    receive: Receiver,
+    clock: FakeClock,
+) -> Hall:
+    return Hall(database, spool, studies, jobs, events, receive, clock)

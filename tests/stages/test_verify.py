@@ -60,7 +60,7 @@ def _run(gate: Gate, tmp_path: Path, wanted: ComputeSection) -> Run:
             inputs=gate.cases[0].inputs,
             where=tmp_path / "findings",
             seconds=60,
-            terms=terms_of.terms(NAME, lambda: gate.child.platform),
+            terms=terms_of.terms(NAME, lambda: gate.child.platform_of(NAME)),
         )
     )
 
@@ -132,7 +132,7 @@ def test_a_certificate_counts_for_what_was_verified_only(
     gate: Gate, tmp_path: Path, change: dict[str, object], words: str
 ) -> None:
     certificate = gate.verify("bf16", "eager")
-    gate.store.revoke(NAME, "bf16", gate.child.platform)
+    gate.store.revoke(NAME, "bf16", gate.child.platform_of(NAME))
     gate.store.keep(replace(certificate, **change))  # type: ignore[arg-type] # one of its attributes
     assert (
         words

@@ -230,3 +230,28 @@ def test_plugins_check_exits_1_for_wrong_settings(config: Path) -> None:
     shown = _run("plugins", "check", "brain-mr", "--config", config)
     assert shown.exit_code == 1
     assert "no_such_setting" in shown.stdout
+
+
+def test_plugins_list_says_where_an_analysis_comes_from_and_whether_it_gets_jobs(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "medaet.toml"
+    route = '[[routes]]\nanalyses = ["brain-mr"]\nshadow = ["chest-ct"]\n'
+    config.write_text(f'[spool]\npath = "{tmp_path / "spool"}"\n{route}')
+    assert _run("plugins", "disable", "chest-ct", "--config", config).exit_code == 0
+    shown = json.loads(_run("plugins", "list", "--json", "--config", config).stdout)
+    listed = {one["name"]: one for one in shown["analyses"]}
+    assert listed["brain-mr"]["state"] == "live"
+    assert listed["brain-mr"]["source"].startswith("medaet ")
+    assert len(listed["brain-mr"]["weights_sha256"]) == 64
+    assert listed["chest-ct"]["state"] == "disabled"
+    assert _run("plugins", "enable", "chest-ct", "--config", config).exit_code == 0
+    assert _run("plugins", "enable", "chest-ct", "--config", config).exit_code == 1
+
+
+def test_plugins_agreement_exits_1_where_nothing_can_be_compared(
+    config: Path, shelf: Shelf
+) -> None:
+    shown = _run("plugins", "agreement", "brain-mr", "chest-ct", "--config", config)
+    assert shown.exit_code == 1
+    assert "no series was analysed by both" in shown.stdout
