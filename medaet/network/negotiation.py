@@ -1,6 +1,7 @@
 """The answer to an association request: its presentation contexts, each accepted or not and why (PS3.8 §9.3.3.2)."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from medaet.dicom.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from medaet.network.admission import Refusal
@@ -64,17 +65,12 @@ def agree(request: AssociationRequest, *, commitment: bool = False) -> Agreement
     accepted: dict[int, Context] = {}
     answers = []
     for proposed in request.contexts:
-        syntaxes = usable(
-            proposed.abstract_syntax, proposed.transfer_syntaxes, commitment=commitment
-        )
-        if syntaxes:
+        result, syntax = _chosen(proposed.abstract_syntax, proposed.transfer_syntaxes, commitment)
+        answers.append(ContextAnswer(proposed.context_id, result, syntax))
+        if result == ACCEPTED:
             accepted[proposed.context_id] = Context(
-                proposed.context_id, proposed.abstract_syntax, syntaxes[0]
+                proposed.context_id, proposed.abstract_syntax, syntax
             )
-            answers.append(ContextAnswer(proposed.context_id, ACCEPTED, syntaxes[0]))
-        else:
-            result = ABSTRACT_SYNTAX_REFUSED if syntaxes is None else TRANSFER_SYNTAXES_REFUSED
-            answers.append(ContextAnswer(proposed.context_id, result, NATIVE[1]))
     taken = {context.abstract_syntax for context in accepted.values()}
     return Agreement(
         contexts=accepted,
@@ -87,3 +83,15 @@ def agree(request: AssociationRequest, *, commitment: bool = False) -> Agreement
         ),
         maximum_length=request.maximum_length,
     )
+
+
+@lru_cache(maxsize=256)  # as many as peers have habits; each may be as long as a PDU
+def _chosen(
+    abstract_syntax: str, transfer_syntaxes: tuple[str, ...], commitment: bool
+) -> tuple[int, str]:
+    """Return the result for a presentation context, and its transfer syntax."""
+    syntaxes = usable(abstract_syntax, transfer_syntaxes, commitment=commitment)
+    if syntaxes:
+        return ACCEPTED, syntaxes[0]
+    result = ABSTRACT_SYNTAX_REFUSED if syntaxes is None else TRANSFER_SYNTAXES_REFUSED
+    return result, NATIVE[1]
