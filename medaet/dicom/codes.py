@@ -81,4 +81,9 @@ LOSSY_COMPRESSION = Code("IN-LOSSY", "99MEDAET", "Lossy compressed input")
 
 # How frames were derived, and from what: PS3.16 CID 7203 and CID 7202.
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
+UNSPECIFIED_CALCULATION = Code("112187", "DCM", "Unspecified method of calculation")
 SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+
+# Titles of documents, PS3.16 CID 7010 and CID 7020.
+OF_INTEREST = Code("113000", "DCM", "Of Interest")
+IMAGING_REPORT = Code("18748-4", "LN", "Diagnostic imaging report")

@@ -20,7 +20,7 @@ from medaet.results.source import SourceSeries
 log = structlog.get_logger()
 
 LONG_STRING = 64
-SERIES_NUMBERS = {"SEG": 9001, "SR": 9002}
+SERIES_NUMBERS = {"SEG": 9001, "SR": 9002, "PM": 9003, "KO": 9004, "SC": 9005, "PDF": 9006}
 """Fixed, and behind what scanners number: results come last where a viewer sorts by number."""
 
 IDENTITY = (  # noqa: SIM905 -- fifty keywords read best as words
@@ -99,13 +99,14 @@ def equipment(algorithm: Algorithm, header: Dataset) -> dict[str, str]:
     }
 
 
-def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm) -> None:
+def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm, what: str) -> None:
     """Write what every result of a run says, over what highdicom chose.
 
     Args:
         dataset: A result as highdicom made it; changed in place.
         series: The source whose patient and study it belongs to.
         algorithm: The run; its start is every date and time.
+        what: What sort of result it is, as the series names it.
 
     Source:
         PS3.3 §C.7.1.1, §C.7.2.1, §C.7.3.1, §C.12.1.
@@ -116,12 +117,19 @@ def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm) -> No
         setattr(dataset, f"{keyword}Date", began.strftime("%Y%m%d"))
         setattr(dataset, f"{keyword}Time", began.strftime("%H%M%S.%f"))
     dataset.TimezoneOffsetFromUTC = began.strftime("%z")[:5]
-    what = {"SEG": "segmentation", "SR": "report"}[dataset.Modality]
     description = series_description(algorithm, what)
     dataset.SeriesDescription = fitting(description, series.first, length=LONG_STRING)
     _sign(dataset, algorithm, series.first, began)
     dataset.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     dataset.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+
+
+def put_body_part(dataset: Dataset, header: Dataset) -> None:
+    """Copy the body part; where the source names none, nobody can say whether it has two sides (PS3.3 §C.7.3.1)."""
+    if header.get("BodyPartExamined"):
+        dataset.BodyPartExamined = header.BodyPartExamined
+    else:
+        dataset.Laterality = ""
 
 
 def save(dataset: Dataset, path: Path) -> None:
@@ -162,8 +170,10 @@ def _copy(dataset: Dataset, header: Dataset, keyword: str) -> None:
 def _sign(dataset: Dataset, algorithm: Algorithm, header: Dataset, began: datetime) -> None:
     """Add the algorithm to the contributing equipment (PS3.3 §C.12.1.1.5)."""
     moment = began.strftime("%Y%m%d%H%M%S.%f%z")
-    # The last item is highdicom's own, dated with the clock; the same run must give the same bytes.
-    dataset.ContributingEquipmentSequence[-1].ContributionDateTime = moment
+    equipment = list(dataset.get("ContributingEquipmentSequence", ()))
+    if equipment:
+        # The last item is highdicom's own, dated with the clock; the same run must give the same bytes.
+        equipment[-1].ContributionDateTime = moment
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [coded(PROCESSING_EQUIPMENT)]
     item.Manufacturer = MANUFACTURER
@@ -175,4 +185,4 @@ def _sign(dataset: Dataset, algorithm: Algorithm, header: Dataset, began: dateti
     item.ContributionDescription = fitting(
         f"Processing algorithm: {algorithm.readable_title}", header, length=1024
     )
-    dataset.ContributingEquipmentSequence.append(item)
+    dataset.ContributingEquipmentSequence = [*equipment, item]

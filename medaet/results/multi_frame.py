@@ -22,7 +22,11 @@ from medaet.results.source import SourceSeries
 
 MAXIMUM_PIXEL_BYTES = 0xFFFFFFFE
 
-SHARED = ("PixelMeasuresSequence", "PlaneOrientationSequence")
+OWN = (
+    *("DerivationImageSequence", "FrameContentSequence", "PlanePositionSequence"),
+    "SegmentIdentificationSequence",
+)
+"""The groups that each frame has for itself."""
 
 _ITEM = struct.Struct("<HHI")
 _SHORT = struct.Struct("<HH2sH")
@@ -91,9 +95,11 @@ def write(
 def keep_shared(dataset: Dataset) -> None:
     """Leave nothing among the shared groups that frames say for themselves: one slice alone shares everything."""
     shared = dataset.SharedFunctionalGroupsSequence[0]
-    for element in list(shared):
-        if element.keyword not in SHARED:
-            del shared[element.tag]
+    for keyword in OWN:
+        if keyword in shared:
+            delattr(shared, keyword)
+    if "DimensionOrganizationType" in dataset:
+        del dataset.DimensionOrganizationType  # "3D" of one slice; not all sources are regular
 
 
 def put_sources(dataset: Dataset, series: SourceSeries, others: Sequence[SourceSeries]) -> None:
@@ -106,16 +112,17 @@ def put_sources(dataset: Dataset, series: SourceSeries, others: Sequence[SourceS
     for other in others:
         if other.first.StudyInstanceUID == study:
             named.setdefault(str(other.first.SeriesInstanceUID), other)
-    dataset.SourceImageSequence = [item for each in named.values() for item in _references(each)]
+    dataset.SourceImageSequence = [item for each in named.values() for item in references(each)]
     dataset.ReferencedSeriesSequence = []
     for uid, each in named.items():
         item = Dataset()
         item.SeriesInstanceUID = uid
-        item.ReferencedInstanceSequence = _references(each)
+        item.ReferencedInstanceSequence = references(each)
         dataset.ReferencedSeriesSequence.append(item)
 
 
-def _references(series: SourceSeries) -> list[Dataset]:
+def references(series: SourceSeries) -> list[Dataset]:
+    """Return a reference to each source instance."""
     references = []
     for uid, instance in series.instances.items():
         item = Dataset()

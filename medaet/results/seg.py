@@ -15,7 +15,14 @@ from medaet.plugin.segment import Segment
 from medaet.results.algorithm import Algorithm
 from medaet.results.description import segment_descriptions
 from medaet.results.form import Form, Kind, Part, overlap, planes_of
-from medaet.results.header import LONG_STRING, SERIES_NUMBERS, complete, equipment, fitting
+from medaet.results.header import (
+    LONG_STRING,
+    SERIES_NUMBERS,
+    complete,
+    equipment,
+    fitting,
+    put_body_part,
+)
 from medaet.results.multi_frame import (
     Derivation,
     FrameGroup,
@@ -180,7 +187,6 @@ def _header(
         dataset.SegmentsOverlap = "YES" if overlap(part.segments) else "NO"
     fix_dimension_organization(dataset, algorithm.uid("SEG", "dimensions", name, *number))
     put_sources(dataset, series, others)
-    complete(dataset, series, algorithm)
-    if series.first.get("BodyPartExamined"):
-        dataset.BodyPartExamined = series.first.BodyPartExamined
+    complete(dataset, series, algorithm, "segmentation")
+    put_body_part(dataset, series.first)
     return dataset

@@ -75,7 +75,7 @@ def report(
     )
     if findings.failed:
         dataset.CompletionFlagDescription = PARTIAL
-    complete(dataset, primary, algorithm)
+    complete(dataset, primary, algorithm, "report")
     return dataset
 
 
