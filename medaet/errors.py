@@ -95,6 +95,10 @@ class SelectionError(PermanentError):
     """No series fits what the analysis asks for."""
 
 
+class RegistrationError(PermanentError):
+    """Two images could not be registered, or the registration cannot be trusted; the message holds its figures."""
+
+
 class PluginError(PermanentError):
     """The plugin cannot be loaded, or its manifest is malformed."""
 

@@ -16,6 +16,7 @@ from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
 from medaet.plugin.findings import Findings
+from medaet.plugin.registration import Alignment
 from medaet.plugin.selector import SeriesSelector
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -63,6 +64,8 @@ class Analysis:
         name: Lower case letters, digits and hyphens; names the analysis in routes, UIDs and on the command line.
         version: Changes whenever results may change.
         inputs: Which series take part, by role.
+        alignments: Which of them are registered to which, by the role that is moved; `inputs["mr"].on(inputs["ct"])`
+            then shows one on the grid of the other.
         title: What a person reads.
         intended_use: One or two sentences for the report and for `medaet plugins info`.
         not_for_diagnostic_use: Whether results carry a visible warning.
@@ -75,6 +78,7 @@ class Analysis:
     name: ClassVar[str]
     version: ClassVar[str]
     inputs: ClassVar[Mapping[str, SeriesSelector]]
+    alignments: ClassVar[Mapping[str, Alignment]] = {}
     title: ClassVar[str] = ""
     intended_use: ClassVar[str] = ""
     not_for_diagnostic_use: ClassVar[bool] = True
@@ -126,9 +130,19 @@ def check_manifest(analysis: type[Analysis]) -> None:
     wrong = [role for role, one in analysis.inputs.items() if not isinstance(one, SeriesSelector)]
     if wrong:
         raise PluginError(f"{where}.inputs[{wrong[0]!r}] is not a SeriesSelector")
+    _check_alignments(analysis, where)
     missing = [name for name in analysis.resources if not analysis.resource(name).is_file()]
     if missing:
         raise PluginError(f"{where}: the resource {missing[0]} is missing; reinstall the plugin")
+
+
+def _check_alignments(analysis: type[Analysis], where: str) -> None:
+    for role, alignment in analysis.alignments.items():
+        if not isinstance(alignment, Alignment) or role == alignment.onto:
+            raise PluginError(f"{where}.alignments[{role!r}] is not an Alignment onto another role")
+        unknown = {role, alignment.onto} - set(analysis.inputs)
+        if unknown:
+            raise PluginError(f"{where}.alignments names {unknown.pop()!r}, which is no role of it")
 
 
 def weights_sha256(analysis: type[Analysis]) -> str:

@@ -23,6 +23,7 @@ from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.features import FeatureRequest, FeatureSettings
 from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.registration import Registration, Resampled
 from medaet.plugin.segment import Segment
 
 
@@ -119,6 +120,8 @@ class Findings:
         maps: Numbers for each voxel.
         failed: Names of structures that were looked for in vain because something went wrong; the report says so, and
             is partial.
+        registrations: How inputs were brought together; added by MedAET, not by the analysis.
+        resampled: Inputs on the grids of others; added likewise.
     """
 
     segments: Sequence[Segment] = ()
@@ -127,6 +130,8 @@ class Findings:
     maps: Sequence[ParametricMap] = ()
     failed: Sequence[str] = ()
     evaluations: Sequence[Evaluation] = ()
+    registrations: Sequence[Registration] = ()
+    resampled: Sequence[Resampled] = ()
 
     def __post_init__(self) -> None:
         labels = [segment.label for segment in self.segments]

@@ -16,7 +16,14 @@ from pathlib import Path
 import structlog
 
 from medaet.dicom.volume import Volume
-from medaet.errors import AnalysisError, ChildCrashedError, ChildTimeoutError, FindingsError
+from medaet.errors import (
+    AnalysisError,
+    ChildCrashedError,
+    ChildTimeoutError,
+    FindingsError,
+    MedaetError,
+    RegistrationError,
+)
 from medaet.plugin import folder
 from medaet.plugin.findings import Findings
 from medaet.worker.protocol import Message, receive, send
@@ -101,6 +108,7 @@ class WorkerChild:
             ChildCrashedError: the child died.
             ChildTimeoutError: the limit passed, or the child fell silent.
             FindingsError: the findings cannot be right.
+            RegistrationError: the inputs cannot be brought together; trying again cannot help.
             AnalysisError: the analysis raised.
         """
         try:
@@ -240,8 +248,10 @@ class WorkerChild:
         return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 
-def _raised(analysis: str, message: Message) -> AnalysisError:
+def _raised(analysis: str, message: Message) -> MedaetError:
     name, reason = str(message.get("error")), str(message.get("reason", ""))
+    if name == RegistrationError.__name__:
+        return RegistrationError(reason)  # the same images would fail the same way again
     frames = [str(frame) for frame in message.get("frames", ())][-1:]
     text = f"{analysis} raised {name}" + (f": {reason}" if reason else "")
     text += f" at {frames[0]}" if frames else ""

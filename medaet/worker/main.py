@@ -11,10 +11,13 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
+from medaet.dicom.volume import Volume
 from medaet.plugin import folder
 from medaet.plugin.analysis import Analysis
+from medaet.plugin.findings import Findings
 from medaet.plugin.registry import Registry, discover
 from medaet.worker.isolation import isolate
 from medaet.worker.protocol import Message, receive, send
@@ -48,19 +51,27 @@ class Child:
                 self._tell({"kind": "error", **_described(error)})
 
     def _analyse(self, request: Message) -> Message:
-        from medaet.compute.features.measure import measured
-
         inputs = {
             role: folder.load_volume(Path(where)) for role, where in request["inputs"].items()
         }
         started = time.monotonic()
         analysis = self._loaded(request["analysis"], request["settings"])
         loaded = time.monotonic()
-        found = analysis.analyse(inputs, self._runtime)
-        findings = measured(found, inputs, self._runtime.device).resolved(inputs)
+        findings = self._found(analysis, inputs)
         analysed = time.monotonic()
         folder.save(findings, Path(request["findings"]))
         return {"load_seconds": loaded - started, "analyse_seconds": analysed - loaded}
+
+    def _found(self, analysis: Analysis, inputs: dict[str, Volume]) -> Findings:
+        """Bring the inputs together as the manifest wishes, analyse them, and add what came of it."""
+        from medaet.compute.features.measure import measured
+        from medaet.compute.registration.frames import bring_together, moved
+
+        wishes = analysis.alignments
+        inputs, made = bring_together(wishes, inputs, self._runtime.device, self._progress)
+        found = measured(analysis.analyse(inputs, self._runtime), inputs, self._runtime.device)
+        shown = moved(wishes, inputs, made)
+        return replace(found, registrations=made, resampled=shown).resolved(inputs)
 
     def _loaded(self, name: str, settings: Message) -> Analysis:
         key = json.dumps([name, settings], sort_keys=True)
