@@ -17,6 +17,7 @@
         ├── InstanceError            these bytes are not a DICOM instance that can be used
         ├── GeometryError            the series is not one regular volume
         ├── SelectionError           no series fits what the analysis asks for
+        ├── RegistrationError        two images cannot be registered, or the result cannot be trusted
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
         ├── EncodingError            the findings cannot be written as DICOM objects
         ├── ProofError               an encoded result does not say what the plugin found
