@@ -12,6 +12,7 @@ from medaet.plugin.features import FeatureSettings
 from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.hookspecs import hookimpl
 from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.partner import Partner
 from medaet.plugin.registration import Alignment
 from medaet.plugin.segment import Segment, segments_of
 from medaet.plugin.selector import SeriesSelector
@@ -28,6 +29,7 @@ __all__ = [
     "Measurement",
     "MedaetError",
     "ParametricMap",
+    "Partner",
     "Segment",
     "SeriesSelector",
     "Settings",

@@ -144,7 +144,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
         Assemble(studies, config.series, clock),
-        Dispatch(database, jobs, registry, config, clock),
+        Dispatch(database, spool, jobs, registry, config, clock),
         Encode(Inputs(InstanceStore(database, clock), spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),

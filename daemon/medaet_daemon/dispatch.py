@@ -1,38 +1,34 @@
 """Match closed series to analyses and routes; enqueue one job per match, and write down why or why not."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from medaet.clock import Clock
-from medaet.config.model import Config, Route, When
-from medaet.dicom.header import facts
-from medaet.dicom.identity import SeriesFacts
-from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.config.model import Config, Route
+from medaet.dicom.origin import read_origin
+from medaet.plugin.analysis import Analysis
+from medaet.plugin.matching import Candidate, matched, objections
+from medaet.plugin.partner import SAME_STUDY
 from medaet.plugin.registry import Registry
-from medaet.queue.jobs import JobQueue, NewJob
-from medaet.store import events
+from medaet.queue.jobs import JobQueue
+from medaet.store import events, origins, waits
 from medaet.store.engine import Database
-from medaet.store.tables import InstanceRow, Priority, SeriesRow, SeriesState
+from medaet.store.files import Spool
+from medaet.store.secret import patient_key
+from medaet.store.tables import InstanceRow, SeriesRow, SeriesState
+from medaet_daemon.neighbours import Neighbours, neighbours
+from medaet_daemon.request import request, routes_for
 
 log = structlog.get_logger()
 
 POLL = timedelta(milliseconds=250)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A series that may take a role: its row and what selectors ask of it."""
-
-    row: SeriesRow
-    facts: SeriesFacts
+AT_ONCE = timedelta(0)
 
 
 class Dispatch:
@@ -40,17 +36,25 @@ class Dispatch:
 
     name = "dispatch"
 
-    def __init__(
-        self, database: Database, jobs: JobQueue, registry: Registry, config: Config, clock: Clock
+    def __init__(  # one argument for each thing the stage touches
+        self,
+        database: Database,
+        spool: Spool,
+        jobs: JobQueue,
+        registry: Registry,
+        config: Config,
+        clock: Clock,
     ) -> None:
         self._database = database
+        self._spool = spool
         self._jobs = jobs
         self._registry = registry
         self._config = config
         self._clock = clock
+        self._key = patient_key(spool.root)
 
     def step(self) -> timedelta:
-        """Dispatch the series that closed first, in one transaction."""
+        """Dispatch the series that closed first, or end the wait that is over, in one transaction."""
         oldest = (
             select(SeriesRow)
             .where(SeriesRow.state == SeriesState.CLOSED)
@@ -58,196 +62,181 @@ class Dispatch:
             .limit(1)
         )
         with self._database.read() as session:
-            if session.scalars(oldest).one_or_none() is None:
-                return POLL
+            series = session.scalars(oldest).one_or_none()
+            paths = _paths(session, series) if series else []
+            is_over = waits.is_any_over(session, self._clock.now())
+        if series is not None:
+            return self._dispatch(series, paths)
+        if is_over:
+            with self._database.write() as session:
+                self._end_wait(session)
+            return AT_ONCE
+        return POLL
+
+    def _dispatch(self, seen: SeriesRow, paths: Sequence[str]) -> timedelta:
+        """Read where a series comes from, outside of any transaction, and compare it with every analysis."""
+        origin = read_origin([self._spool.path(path) for path in paths], self._key)
+        unchanged = select(SeriesRow).where(
+            SeriesRow.id == seen.id,
+            SeriesRow.generation == seen.generation,
+            SeriesRow.state == SeriesState.CLOSED,
+        )
         with self._database.write() as session:
-            series = session.scalars(oldest.with_for_update(skip_locked=True)).one_or_none()
+            series = session.scalars(unchanged.with_for_update(skip_locked=True)).one_or_none()
             if series is None:
                 return POLL
             series.state = SeriesState.DISPATCHED
-            session.flush()
-            enqueued = self._dispatch(session, series)
+            origins.keep(session, series.id, series.generation, origin)
+            near = neighbours(session, series)
+            enqueued = sum(
+                self._try(session, analysis, near)
+                for _, analysis in sorted(self._registry.analyses.items())
+            )
         log.info(
             "series.dispatched", series_id=series.id, generation=series.generation, jobs=enqueued
         )
-        return timedelta(0)
+        return AT_ONCE
 
-    def _dispatch(self, session: Session, series: SeriesRow) -> int:
-        complete = _candidates(session, series.study_id)
-        trigger = next(one for one in complete if one.row.id == series.id)
-        return sum(
-            self._try(session, analysis, trigger, complete)
-            for _, analysis in sorted(self._registry.analyses.items())
-        )
-
-    def _try(
-        self,
-        session: Session,
-        analysis: type[Analysis],
-        trigger: Candidate,
-        complete: Sequence[Candidate],
-    ) -> bool:
+    def _try(self, session: Session, analysis: type[Analysis], near: Neighbours) -> bool:
         """Enqueue a job of one analysis if the series fits; record the reason either way."""
-        note = partial(
-            events.record,
-            session,
-            study_id=trigger.row.study_id,
-            at=self._clock.now(),
-            series_id=trigger.row.id,
-            analysis=analysis.name,
-        )
+        trigger = near.trigger
         failed = {
             role: [str(check) for check in selector.checks(trigger.facts) if not check.passed]
             for role, selector in analysis.inputs.items()
         }
         if all(failed.values()):
             for role, sentences in failed.items():
-                note(name="analysis.unmatched", role=role, failed=sentences)
+                self._note(
+                    session, near, "analysis.unmatched", analysis, role=role, failed=sentences
+                )
             return False
-        routes = [route for route in self._config.routes if _applies(route, analysis.name, trigger)]
+        found = matched(analysis, near.series, needed=trigger)
+        inputs = {role: near.rows[one.key] for role, one in found.items()}
+        routes = routes_for(self._config, analysis.name, list(inputs.values()))
         if not routes:
-            note(name="analysis.unrouted")
+            self._note(session, near, "analysis.unrouted", analysis)
             return False
-        inputs = _assigned(analysis, trigger, complete)
-        missing = [role for role in analysis.inputs if role not in inputs]
+        if len(found) < len(analysis.inputs):
+            return self._wait(session, analysis, near, found, routes)
+        return self._enqueue(session, analysis, inputs, routes)
+
+    def _wait(
+        self,
+        session: Session,
+        analysis: type[Analysis],
+        near: Neighbours,
+        found: Mapping[str, Candidate],
+        routes: Sequence[Route],
+    ) -> bool:
+        """Let the series wait for its partners as long as the manifest says, or settle at once."""
+        missing = [role for role in analysis.inputs if role not in found]
+        for one in objections(analysis, found, near.series):
+            self._note(
+                session,
+                near,
+                "partner.refused",
+                analysis,
+                role=one.role,
+                partner=one.series_instance_uid,
+                reason=one.reason,
+            )
+        limit = _limit(analysis, missing)
+        if limit is not None and limit <= AT_ONCE:
+            return self._settle(session, analysis, near, found, routes)
+        told = "as long as it is kept"
+        if limit is not None:
+            until = self._clock.now() + limit
+            waits.begin(session, analysis.name, near.rows[near.trigger.key], until)
+            told = f"until {until:%Y-%m-%d %H:%M:%S} UTC"
+        self._note(session, near, "analysis.waiting", analysis, roles=missing, limit=told)
+        return False
+
+    def _end_wait(self, session: Session) -> None:
+        """Run what waited in vain without its partners, or give it up."""
+        wait = waits.take_over(session, self._clock.now())
+        analysis = self._registry.analyses.get(wait.analysis) if wait else None
+        if wait is None or wait.series is None or analysis is None:
+            return
+        near = neighbours(session, wait.series)
+        found = matched(analysis, near.series, needed=near.trigger)
+        inputs = {role: near.rows[one.key] for role, one in found.items()}
+        routes = routes_for(self._config, analysis.name, list(inputs.values()))
+        if found and routes:
+            self._settle(session, analysis, near, found, routes)
+
+    def _settle(
+        self,
+        session: Session,
+        analysis: type[Analysis],
+        near: Neighbours,
+        found: Mapping[str, Candidate],
+        routes: Sequence[Route],
+    ) -> bool:
+        """Run an analysis with the series there are, if it can do without the others; else give it up."""
+        missing = [role for role in analysis.inputs if role not in found]
+        optional = [role for role in missing if analysis.partners.get(role, SAME_STUDY).optional]
+        if optional != missing:
+            self._note(session, near, "analysis.abandoned", analysis, roles=missing)
+            return False
         if missing:
-            note(name="analysis.waiting", roles=missing)
-            return False
+            self._note(session, near, "analysis.reduced", analysis, roles=missing)
+        inputs = {role: near.rows[one.key] for role, one in found.items()}
         return self._enqueue(session, analysis, inputs, routes)
 
     def _enqueue(
         self,
         session: Session,
         analysis: type[Analysis],
-        inputs: Mapping[str, Candidate],
+        inputs: Mapping[str, SeriesRow],
         routes: Sequence[Route],
     ) -> bool:
-        series = next(iter(inputs.values())).row
-        settings = dict(self._config.plugins.get(analysis.name, {}))
-        weights = weights_sha256(analysis)
-        stat = any(route.priority == "stat" for route in routes)
-        job_id = self._jobs.enqueue(
-            session,
-            NewJob(
-                key=_key(session, analysis, weights, settings, inputs),
-                study_id=series.study_id,
-                analysis=analysis.name,
-                analysis_version=analysis.version,
-                weights_sha256=weights,
-                settings=settings,
-                send_to=self._recipients(routes, series),
-                priority=Priority.STAT if stat else Priority.ROUTINE,
-                inputs={role: (one.row.id, one.row.generation) for role, one in inputs.items()},
-            ),
-        )
-        events.record(
-            session,
-            study_id=series.study_id,
-            name="analysis.matched",
-            at=self._clock.now(),
-            series_id=series.id,
-            analysis=analysis.name,
-            job=job_id,
-        )
+        new = request(session, self._config, analysis, inputs, routes)
+        job_id = self._jobs.enqueue(session, new)
+        waits.end(session, analysis.name, [one.id for one in inputs.values()])
+        told: set[int] = set()
+        for series in inputs.values():
+            if series.study_id not in told:  # each study explains itself
+                events.record(
+                    session,
+                    study_id=series.study_id,
+                    name="analysis.matched",
+                    at=self._clock.now(),
+                    series_id=series.id,
+                    analysis=analysis.name,
+                    job=job_id,
+                )
+            told.add(series.study_id)
         return job_id is not None
 
-    def _recipients(self, routes: Sequence[Route], series: SeriesRow) -> list[str]:
-        """Name the peers of all routes, each once; "sender" is the peer the series came from."""
-        names: list[str] = []
-        for name in (name for route in routes for name in route.send_to):
-            found = name
-            if name == "sender":
-                sender = self._config.peer_by_ae_title(series.calling_ae_title)
-                if sender is None:
-                    log.warning(
-                        "sender.unknown",
-                        calling_ae_title=series.calling_ae_title,
-                        remedy="add a [[peers]] table with this ae_title",
-                    )
-                    continue
-                found = sender.name
-            if found not in names:
-                names.append(found)
-        return names
+    def _note(
+        self,
+        session: Session,
+        near: Neighbours,
+        name: str,
+        analysis: type[Analysis],
+        **details: Any,
+    ) -> None:
+        """Write down what came of an analysis, for the triggering series."""
+        series = near.rows[near.trigger.key]
+        note = partial(events.record, session, study_id=series.study_id, series_id=series.id)
+        note(name=name, at=self._clock.now(), analysis=analysis.name, **details)
 
 
-def _candidates(session: Session, study_id: int) -> list[Candidate]:
-    """Read the study's complete series, the newest first."""
-    rows = session.scalars(
-        select(SeriesRow)
-        .where(SeriesRow.study_id == study_id, SeriesRow.state != SeriesState.OPEN)
-        .order_by(SeriesRow.closed_at.desc(), SeriesRow.id.desc())
+def _paths(session: Session, series: SeriesRow) -> Sequence[str]:
+    return session.scalars(
+        select(InstanceRow.path)
+        .where(InstanceRow.series_id == series.id, InstanceRow.replaced_at.is_(None))
+        .order_by(InstanceRow.sop_instance_uid)
     ).all()
-    return [Candidate(row, _facts(session, row)) for row in rows]
 
 
-def _facts(session: Session, row: SeriesRow) -> SeriesFacts:
-    counted = session.execute(
-        select(InstanceRow.sop_class_uid, func.count())
-        .where(InstanceRow.series_id == row.id, InstanceRow.replaced_at.is_(None))
-        .group_by(InstanceRow.sop_class_uid)
-        .order_by(InstanceRow.sop_class_uid)
-    ).all()
-    return facts(
-        row.series_instance_uid,
-        row.modality,
-        row.attributes,
-        sop_class_uids=tuple(uid for uid, _ in counted),
-        instances=sum(count for _, count in counted),
-    )
+def _limit(analysis: type[Analysis], missing: Sequence[str]) -> timedelta | None:
+    """Return how long the roles that are missing are waited for; None for as long as the others are kept.
 
-
-def _assigned(
-    analysis: type[Analysis], trigger: Candidate, complete: Sequence[Candidate]
-) -> dict[str, Candidate]:
-    """Give each role a series: the triggering one takes the first role it fits, others the newest fitting one."""
-    inputs: dict[str, Candidate] = {}
-    for role, selector in analysis.inputs.items():
-        taken = {one.row.id for one in inputs.values()}
-        first = [trigger] if trigger.row.id not in taken else []
-        for one in (*first, *complete):
-            if one.row.id not in taken and selector.matches(one.facts):
-                inputs[role] = one
-                break
-    return inputs if trigger in inputs.values() else {}
-
-
-def _applies(route: Route, analysis: str, trigger: Candidate) -> bool:
-    return analysis in route.analyses and _fulfilled(route.when, trigger)
-
-
-def _fulfilled(when: When, series: Candidate) -> bool:
-    found = {
-        "modality": series.facts.modality,
-        "body_part": series.facts.body_part,
-        "called_ae_title": series.row.called_ae_title,
-        "calling_ae_title": series.row.calling_ae_title,
-    }
-    wanted = when.model_dump()
-    return all(
-        not values or found[key].upper() in {value.upper() for value in values}
-        for key, values in wanted.items()
-    )
-
-
-def _key(
-    session: Session,
-    analysis: type[Analysis],
-    weights: str,
-    settings: Mapping[str, object],
-    inputs: Mapping[str, Candidate],
-) -> str:
-    """Summarise the work: the same analysis, weights, settings and input bytes give the same key."""
-    digests = {
-        role: [
-            list(pair)
-            for pair in session.execute(
-                select(InstanceRow.sop_instance_uid, InstanceRow.sha256)
-                .where(InstanceRow.series_id == one.row.id, InstanceRow.replaced_at.is_(None))
-                .order_by(InstanceRow.sop_instance_uid)
-            )
-        ]
-        for role, one in inputs.items()
-    }
-    content = [analysis.name, analysis.version, weights, settings, digests]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    When the first role is missing, the others wait for it as long as it would have waited for them.
+    """
+    first, *others = analysis.inputs
+    waited_for = others if first in missing else missing
+    limits = [analysis.partners.get(role, SAME_STUDY).wait for role in waited_for]
+    known = [one for one in limits if one is not None]
+    return max(known) if len(known) == len(limits) else None

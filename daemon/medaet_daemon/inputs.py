@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from medaet.dicom.decoders import Decoders
+from medaet.dicom.origin import check_one_patient
 from medaet.dicom.stack import WHATEVER, Choice
 from medaet.dicom.volume import Volume, read_volume
 from medaet.plugin.registry import Registry
@@ -42,7 +43,9 @@ class Inputs:
         Raises:
             GeometryError: a series holds no volume of the kind that the analysis takes.
             InstanceError: a file cannot be read or decoded.
+            SelectionError: the series are not certainly of one patient.
         """
+        check_one_patient(self.paths(job))
         return {
             role: read_volume(paths, self._choice(job, role), decoders=self._decoders)
             for role, paths in self.paths(job).items()

@@ -16,6 +16,7 @@ from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
 from medaet.plugin.findings import Findings
+from medaet.plugin.partner import Partner
 from medaet.plugin.registration import Alignment
 from medaet.plugin.selector import SeriesSelector
 
@@ -64,6 +65,8 @@ class Analysis:
         name: Lower case letters, digits and hyphens; names the analysis in routes, UIDs and on the command line.
         version: Changes whenever results may change.
         inputs: Which series take part, by role.
+        partners: Where the series of a role may come from, by role; not the first one, against which the others are
+            measured. A role that is not named takes series of the same study, and is waited for.
         alignments: Which of them are registered to which, by the role that is moved; `inputs["mr"].on(inputs["ct"])`
             then shows one on the grid of the other.
         title: What a person reads.
@@ -78,6 +81,7 @@ class Analysis:
     name: ClassVar[str]
     version: ClassVar[str]
     inputs: ClassVar[Mapping[str, SeriesSelector]]
+    partners: ClassVar[Mapping[str, Partner]] = {}
     alignments: ClassVar[Mapping[str, Alignment]] = {}
     title: ClassVar[str] = ""
     intended_use: ClassVar[str] = ""
@@ -130,10 +134,22 @@ def check_manifest(analysis: type[Analysis]) -> None:
     wrong = [role for role, one in analysis.inputs.items() if not isinstance(one, SeriesSelector)]
     if wrong:
         raise PluginError(f"{where}.inputs[{wrong[0]!r}] is not a SeriesSelector")
+    _check_partners(analysis, where)
     _check_alignments(analysis, where)
     missing = [name for name in analysis.resources if not analysis.resource(name).is_file()]
     if missing:
         raise PluginError(f"{where}: the resource {missing[0]} is missing; reinstall the plugin")
+
+
+def _check_partners(analysis: type[Analysis], where: str) -> None:
+    others = list(analysis.inputs)[1:]
+    for role, partner in analysis.partners.items():
+        if not isinstance(partner, Partner):
+            raise PluginError(f"{where}.partners[{role!r}] is not a Partner")
+        if role not in others:
+            raise PluginError(
+                f"{where}.partners names {role!r}, which is no role of it but the first"
+            )
 
 
 def _check_alignments(analysis: type[Analysis], where: str) -> None:

@@ -13,6 +13,7 @@ from medaet.queue.jobs import JobQueue
 from medaet.queue.rows import Job
 from medaet.store.engine import Database
 from medaet.store.events import EventStore
+from medaet.store.files import Spool
 from medaet.store.studies import StudyStore
 from medaet.store.tables import JobState, Priority
 from medaet.testing.clock import FakeClock
@@ -63,6 +64,7 @@ class Hall:
     events: EventStore
     receive: Receiver
     clock: FakeClock
+    spool: Spool
 
     def dispatch(self, *analyses: type[Analysis], config: Mapping[str, object]) -> list[Job]:
         """Close what is open, dispatch everything, and return the jobs, the oldest first."""
@@ -70,7 +72,12 @@ class Hall:
             self.studies.close(row.id, row.generation, "quiet")
         registry = Registry(analyses={one.name: one for one in analyses})
         stage = Dispatch(
-            self.database, self.jobs, registry, Config.model_validate(config), self.clock
+            self.database,
+            self.spool,
+            self.jobs,
+            registry,
+            Config.model_validate(config),
+            self.clock,
         )
         while not stage.step():
             pass
@@ -81,15 +88,16 @@ class Hall:
 
 
 @pytest.fixture
-def hall(
+def hall(  # noqa: PLR0917 -- fixtures
     database: Database,
     studies: StudyStore,
     jobs: JobQueue,
     events: EventStore,
     receive: Receiver,
     clock: FakeClock,
+    spool: Spool,
 ) -> Hall:
-    return Hall(database, studies, jobs, events, receive, clock)
+    return Hall(database, studies, jobs, events, receive, clock, spool)
 
 
 def _routed(*analyses: str, **route: object) -> dict[str, object]:
