@@ -1,11 +1,15 @@
 """A head made of ellipsoids, as CT and as MR would show it, in any pose: for tests that know where everything is."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import Dataset
 
+from medaet.dicom.uid import derived_uid
 from medaet.dicom.volume import Volume
+from medaet.testing.phantom import write_series
 
 AIR_HU, AIR_MR = -1000.0, 5.0
 
@@ -99,3 +103,41 @@ def _values(points: NDArray[np.floating], modality: str) -> NDArray[np.float64]:
 def _inside(part: Part, points: NDArray[np.floating]) -> NDArray[np.bool_]:
     away = (points - part.centre) / part.radii
     return np.asarray((away**2).sum(1) <= 1)
+
+
+def write_head(
+    volume: Volume, folder: Path, *, study: str, patient: str = "HEAD", frame: str = ""
+) -> list[Path]:
+    """Write a volume of the head as a series, a file for each slice.
+
+    Args:
+        volume: See `head`.
+        folder: Made when it does not exist.
+        study: Decides the Study and Series Instance UIDs; studies of one patient may differ in it.
+        patient: Patient ID.
+        frame: Decides the Frame of Reference UID; empty for the volume's own, in this study.
+    """
+
+    def change(dataset: Dataset, number: int) -> None:
+        dataset.PatientID = patient
+        dataset.PatientName = f"{patient}^Ellipsoid"
+        dataset.PatientBirthDate = "19700101"
+        dataset.StudyInstanceUID = derived_uid("head study", study)
+        dataset.SeriesInstanceUID = derived_uid("head series", study, volume.modality)
+        dataset.SOPInstanceUID = derived_uid("head", study, volume.modality, str(number))
+        dataset.FrameOfReferenceUID = derived_uid(
+            "head frame", study, frame or volume.frame_of_reference_uid
+        )
+
+    spacing = volume.spacing_mm
+    cosines = volume.affine[:3, :2] / np.linalg.norm(volume.affine[:3, :2], axis=0)
+    return write_series(
+        folder,
+        modality=volume.modality,
+        spacing_mm=spacing,
+        orientation=[float(one) for one in cosines.T.ravel()],
+        origin=[float(one) for one in volume.affine[:3, 3]],
+        body_part="HEAD",
+        voxels=np.asarray(volume.voxels, dtype=np.int16),
+        change=change,
+    )

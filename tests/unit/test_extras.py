@@ -120,7 +120,11 @@ def mirror(dataset: Dataset) -> None:
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [(alter_number, "frame 2 of map 'Ramp'"), (alter_unit, "has unit 'mm'"), (mirror, "out of the source")],
+    [
+        (alter_number, "frame 2 of map 'Ramp'"),
+        (alter_unit, "has unit 'mm'"),
+        (mirror, "out of the source"),
+    ],
 )
 def test_map_with_another_number_unit_or_place_is_refused(
     prove: Callable[[str, Change], dict[str, object]], change: Change, said: str
