@@ -46,7 +46,7 @@ host = "127.0.0.1"
 port = {pacs_port}
 
 [[routes]]
-analyses = ["chest-ct", "brain-mr"]
+analyses = ["chest-ct", "brain-mr", "ct-mr-fusion"]
 send_to = ["pacs"]
 """
 

@@ -38,6 +38,8 @@ INTRACRANIAL_SPACE = Code("1101003", "SCT", "Intracranial")
 HEAD = Code("69536005", "SCT", "Head")
 CHEST = Code("51185008", "SCT", "Chest")
 
+SKULL = Code("89546000", "SCT", "Skull")
+
 # Laterality modifiers, PS3.16 CID 244.
 LEFT = Code("7771000", "SCT", "Left")
 RIGHT = Code("24028007", "SCT", "Right")
@@ -70,6 +72,12 @@ QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 # Measurements without a code in SCT or DCM that we know of: a scheme of our own (PS3.16 §8.2).
 IMAGE_FEATURES = Code("features", "99MEDAET", "Image features")
 EMPHYSEMA_INDEX = Code("LAA-950", "99MEDAET", "Low attenuation area below -950 HU")
+
+VOLUME_CHANGE = Code("VOL-CHANGE", "99MEDAET", "Change of volume since the prior study")
+VOLUME_CHANGE_PERCENT = Code(
+    "VOL-CHANGE-PCT", "99MEDAET", "Relative change of volume since the prior study"
+)
+PRIOR_OVERLAP = Code("PRIOR-OVERLAP", "99MEDAET", "Dice overlap with the prior study")
 
 REGISTRATION_OVERLAP = Code("REG-OVERLAP", "99MEDAET", "Overlap of registered images")
 REGISTRATION_GAIN = Code("REG-GAIN", "99MEDAET", "Agreement of registered images over chance")

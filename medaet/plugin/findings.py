@@ -135,6 +135,7 @@ class Findings:
 
     def __post_init__(self) -> None:
         labels = [segment.label for segment in self.segments]
+        self._check_followed()
         if len(set(labels)) != len(labels):
             raise FindingsError(f"two segments have the same label among {', '.join(labels)}")
         told: list[Measurement | Evaluation] = [*self.measurements, *self.evaluations]
@@ -145,9 +146,19 @@ class Findings:
                     f"which is not among {', '.join(labels) or 'none'}"
                 )
 
+    def _check_followed(self) -> None:
+        """Refuse two looks at one thing on one input: nobody could tell which of them is meant."""
+        looks = [(one.role, one.followed or one.label) for one in self.segments]
+        if len(set(looks)) != len(looks):
+            raise FindingsError("two segments of one input are said to be the same thing")
+
     def segment(self, label: str) -> Segment:
         """Return the segment with this label."""
         return next(segment for segment in self.segments if segment.label == label)
+
+    def on(self, role: str) -> "Findings":
+        """Return the segments on the grid of one input, and nothing else."""
+        return Findings(segments=[one for one in self.segments if one.role == role])
 
     def located(self, inputs: Mapping[str, Volume]) -> "Findings":
         """Check every mask and map against its input, and name that input.

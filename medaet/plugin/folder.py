@@ -127,6 +127,7 @@ def _described(segment: Segment, arrays: _Arrays) -> dict[str, Any]:
         "anatomic_region": _coded(segment.anatomic_region),
         "role": segment.role,
         "colour": segment.colour,
+        "followed": segment.followed,
     }
 
 
@@ -172,6 +173,7 @@ def _segment(one: Mapping[str, Any], folder: Path, label_maps: dict[str, LabelMa
         role=one["role"],
         colour=tuple(one["colour"]) if one["colour"] else None,
         probability=_array(folder, one["probability"], np.uint8) if one["probability"] else None,
+        followed=str(one["followed"]),
     )
 
 

@@ -106,7 +106,13 @@ def _against(partner: Partner, anchor: Candidate, one: Candidate) -> str | None:
         return "it is of another study"
     if partner.where == "prior" and anchor.study == one.study:
         return "it is of the same study, not of an earlier one"
+    if partner.same_description and _described(anchor) != _described(one):
+        return "its series description is another one"
     return differs(anchor.origin, one.origin) or _untimely(partner, anchor.origin, one.origin)
+
+
+def _described(one: Candidate) -> str:
+    return " ".join(one.facts.series_description.upper().split())
 
 
 def _untimely(partner: Partner, anchor: Origin, one: Origin) -> str | None:

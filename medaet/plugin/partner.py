@@ -19,12 +19,14 @@ class Partner:
             same patient.
         within_hours: How far apart the two may have been acquired; None for any time, which "patient" does not take.
         wait_minutes: How long the other series wait for this one; 0 for not at all, None for as long as they are kept.
+        same_description: Whether Series Description must be the same, so that an earlier scan is of the same sort.
         optional: Whether the analysis runs without this role once it was waited for in vain; else it is given up.
     """
 
     where: Where = "study"
     within_hours: float | None = None
     wait_minutes: float | None = None
+    same_description: bool = False
     optional: bool = False
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ def of_series(session: Session, series_ids: Sequence[int]) -> Mapping[int, Origi
 
 
 def of_patient(session: Session, patient: Patient, *, but_study: int) -> list[SeriesRow]:
-    """List the complete series under a patient's ID in other studies, the newest first."""
+    """List the complete series under a patient's ID in other studies, those acquired last first."""
     if not patient.patient_id:
         return []
     query = (
@@ -54,7 +54,7 @@ def of_patient(session: Session, patient: Patient, *, but_study: int) -> list[Se
             SeriesRow.study_id != but_study,
             SeriesRow.state != SeriesState.OPEN,
         )
-        .order_by(SeriesRow.closed_at.desc(), SeriesRow.id.desc())
+        .order_by(OriginRow.acquired_at.desc(), SeriesRow.closed_at.desc(), SeriesRow.id.desc())
     )
     return list(session.scalars(query))
 

@@ -57,6 +57,13 @@ def shift(vector: torch.Tensor) -> torch.Tensor:
     return matrix
 
 
+def inverse(matrix: torch.Tensor) -> torch.Tensor:
+    """Return the way back of a matrix (4, 4), whose last row is (0, 0, 0, 1) to the last digit."""
+    back: torch.Tensor = torch.linalg.inv(matrix.double())
+    back[3] = back.new_tensor([0, 0, 0, 1])
+    return back
+
+
 def rotations(vectors: Sequence[Sequence[float]]) -> torch.Tensor:
     """Return rotations about axes through the origin, by angles as long as the axes, in radians: (K, 4, 4)."""
     parameters = torch.zeros(len(vectors), 6)

@@ -13,7 +13,7 @@ from medaet.compute.registration.gate import AGREEING_MM, examine, objections, s
 from medaet.compute.registration.image import Image
 from medaet.compute.registration.lattice import Warp
 from medaet.compute.registration.motion import Model as Motion
-from medaet.compute.registration.motion import apply
+from medaet.compute.registration.motion import apply, inverse
 from medaet.compute.registration.side import Side
 from medaet.dicom.volume import Volume
 from medaet.errors import RegistrationError
@@ -65,7 +65,7 @@ def register(  # noqa: PLR0913 -- two volumes with their names and masks
         moving=roles[1],
         fixed=roles[0],
         model=model,
-        matrix=torch.linalg.inv(found).numpy(),
+        matrix=inverse(found).numpy(),
         deformation=None if warp is None else warp.deformation(),
         figures=figures,
         seconds=time.monotonic() - started,
@@ -85,19 +85,19 @@ def _aligned(fixed: Side, moving: Side, model: Model, seed: int) -> tuple[torch.
     first, second = (moving, fixed) if swapped else (fixed, moving)
     aligned = align(first, second, motion, seed=seed)
     figures = examine(first, second, aligned, motion, seed=seed)
-    return (torch.linalg.inv(aligned.matrix) if swapped else aligned.matrix), figures
+    return (inverse(aligned.matrix) if swapped else aligned.matrix), figures
 
 
 def _deformed(
     fixed: Side, moving: Side, matrix: torch.Tensor, figures: Figures, seed: int
 ) -> tuple[Warp, Figures]:
     """Add a deformation; judge it by another one made the other way round, and by what its parts still want."""
-    inverse = torch.linalg.inv(matrix)
+    way_back = inverse(matrix)
     warp = deform(fixed, moving, matrix, seed=seed + 3)
-    back = deform(moving, fixed, inverse, seed=seed + 4)
+    back = deform(moving, fixed, way_back, seed=seed + 4)
     points = fixed.shown[:: max(1, len(fixed.shown) // INVERTED_POINTS)]
     there = apply(matrix, warp(points.to(warp.field.device)).cpu())
-    again = apply(inverse, back(there.to(warp.field.device)).cpu())
+    again = apply(way_back, back(there.to(warp.field.device)).cpu())
     residual = shifts(fixed, moving, matrix, seed=seed + 2, warp=warp)
     return warp, replace(
         figures,
