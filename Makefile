@@ -4,13 +4,15 @@
 #   make test    every test
 #   make check   format, lint, types, import rules
 #   make bench   the benchmarks, printed as tables
+#   make oracle  radiomic features beside other programs and data, which it fetches: two gigabytes, ten minutes
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+ORACLE := .oracle
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench oracle clean
 
 demo: $(STAMP)
 	$(BIN)/medaet demo --out medaet-demo
@@ -27,6 +29,13 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --timeout=0 -q -s $(BENCH_ARGS)
 
+oracle:
+	$(PYTHON) -m venv $(ORACLE)
+	$(ORACLE)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' --requirement tests/oracle/requirements.txt
+	$(ORACLE)/bin/python -m pip download --quiet --no-deps --dest $(ORACLE) pycerr==2.5.1
+	$(ORACLE)/bin/python -m pytest -m oracle --timeout=0 $(PYTEST_ARGS)
+	$(ORACLE)/bin/python -m pytest tests/benchmarks/bench_features.py -o python_files='bench_*.py' --timeout=0 -q -s
+
 # Versions come from constraints.txt: a set that was installed and tested together.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,4 +43,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) medaet-demo
+	rm -rf $(VENV) $(ORACLE) medaet-demo

@@ -7,9 +7,13 @@
     │   ├── DatabaseUnavailableError the database cannot be reached
     │   ├── OutOfSpaceError          the file system that holds the spool is full
     │   ├── LeaseLostError           the lease ended and another worker may hold the job
+    │   ├── WithdrawnError           the worker stopped before the work was begun
+    │   ├── TrainingError            a training run ended before its time; it goes on from its checkpoint
     │   └── AnalysisError            one run of an analysis failed; it costs one attempt
     │       ├── ChildCrashedError    the worker child died
     │       ├── ChildTimeoutError    the analysis exceeded its time limit or stopped answering
+    │       ├── OutOfMemoryError     memory of device or host did not suffice, in whatever smaller steps
+    │       ├── DeviceError          the device failed under the analysis
     │       └── FindingsError        the analysis returned findings that cannot be right
     └── PermanentError               trying again cannot help; the job goes to the dead letters
         ├── ConfigError              the configuration file is wrong
@@ -19,6 +23,8 @@
         ├── SelectionError           no series fits what the analysis asks for
         ├── RegistrationError        two images cannot be registered, or the result cannot be trusted
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
+        ├── EngineError              an inference engine cannot run this network on this host
+        ├── ConformanceError         the plugin does not keep the contract
         ├── EncodingError            the findings cannot be written as DICOM objects
         ├── ProofError               an encoded result does not say what the plugin found
         └── PeerRefusedError         the peer will not take this instance
@@ -60,6 +66,14 @@ class LeaseLostError(TransientError):
     """The lease ended, and another worker may hold the job."""
 
 
+class WithdrawnError(TransientError):
+    """The worker stopped before the work was begun."""
+
+
+class TrainingError(TransientError):
+    """A training run ended before its time; it goes on from its checkpoint."""
+
+
 class AnalysisError(TransientError):
     """One run of an analysis failed; it costs one attempt."""
 
@@ -70,6 +84,14 @@ class ChildCrashedError(AnalysisError):
 
 class ChildTimeoutError(AnalysisError):
     """The analysis exceeded its time limit or stopped answering."""
+
+
+class OutOfMemoryError(AnalysisError):
+    """Memory of device or host did not suffice, in whatever smaller steps."""
+
+
+class DeviceError(AnalysisError):
+    """The device failed under the analysis; the process that used it was replaced."""
 
 
 class FindingsError(AnalysisError):
@@ -102,6 +124,14 @@ class RegistrationError(PermanentError):
 
 class PluginError(PermanentError):
     """The plugin cannot be loaded, or its manifest is malformed."""
+
+
+class EngineError(PermanentError):
+    """An inference engine cannot run this network on this host."""
+
+
+class ConformanceError(PermanentError):
+    """The plugin does not keep the contract; the message names its fault."""
 
 
 class EncodingError(PermanentError):

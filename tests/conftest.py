@@ -52,6 +52,16 @@ class Cluster:
         return f"host={self.socket_folder} user=postgres dbname=postgres"
 
 
+@pytest.fixture(autouse=True)
+def _gpu(request: pytest.FixtureRequest) -> None:
+    """Skip what needs a GPU where there is none."""
+    if request.node.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a GPU that torch can use")
+
+
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()

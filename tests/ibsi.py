@@ -14,6 +14,9 @@ from medaet.dicom.ibsi import DIRECTIONAL, FAMILIES, Aggregation, Feature
 from medaet.plugin.features import FeatureSettings
 
 TABLE = Path(__file__).parent / "data" / "ibsi" / "reference_values.tsv"
+RECORDED = TABLE.with_name("ct_phantom.json")
+"""Our values of the CT phantom, by configuration and tag, as `make oracle` last found them."""
+
 SIGNIFICANT_DIGITS = 3
 """How many the manual prints; where it names no tolerance, all of them must agree."""
 
@@ -112,13 +115,18 @@ def compared(
 
 def tagged(value: Value) -> str:
     """Name a value as the table does."""
-    if value.aggregation is None:
-        return value.feature.tag
-    space = value.aggregation.space.upper().replace(".", "_")
-    if value.feature.family not in DIRECTIONAL:
-        return f"{value.feature.tag}_{space}"
-    merged = value.aggregation.value.endswith("merged")
-    return f"{value.feature.tag}_{space}_{'comb' if merged else 'avg'}"
+    return tag_of(value.feature, value.aggregation)
+
+
+def tag_of(feature: Feature, aggregation: Aggregation | None) -> str:
+    """Name a feature under an aggregation as the table does."""
+    if aggregation is None:
+        return feature.tag
+    space = aggregation.space.upper().replace(".", "_")
+    if feature.family not in DIRECTIONAL:
+        return f"{feature.tag}_{space}"
+    merged = aggregation.value.endswith("merged")
+    return f"{feature.tag}_{space}_{'comb' if merged else 'avg'}"
 
 
 def reference_values(column: str) -> Mapping[str, tuple[float, float]]:

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=None, help="medaet.toml")
     parser.add_argument(
         "--role",
-        choices=("all", "receive", "pipeline", "worker"),
+        choices=("all", "receive", "pipeline", "worker", "training"),
         default="all",
         help="what to run",
     )

@@ -16,11 +16,13 @@ from pathlib import Path
 import structlog
 
 from medaet.clock import SystemClock
+from medaet.config.load import load
 from medaet.config.model import Config
 from medaet.errors import ConfigError, SchemaError
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
+from medaet.queue.trainings import TrainingQueue
 from medaet.routes import check_routes
 from medaet.store import migrate
 from medaet.store.engine import Database
@@ -28,6 +30,7 @@ from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
 from medaet.worker.child import WorkerChild
+from medaet.worker.limits import host_bytes
 from medaet_daemon import receive, stage
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.assemble import Assemble
@@ -35,9 +38,12 @@ from medaet_daemon.deliver import Deliver
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.encode import Encode
 from medaet_daemon.inputs import Inputs
+from medaet_daemon.lane import lanes
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
+from medaet_daemon.source import Source
 from medaet_daemon.supervise import Role, Supervisor
+from medaet_daemon.train import Train
 
 log = structlog.get_logger()
 
@@ -52,7 +58,7 @@ def run(
 
     Args:
         config: The whole configuration.
-        role: "all", "receive", "pipeline" or "worker".
+        role: "all", "receive", "pipeline", "worker" or "training".
         device: The one device of a worker; None for all that the configuration names.
         pulse_fd: The supervisor's pipe; None for a process that has no supervisor.
         path: Where the configuration came from, handed on to the processes.
@@ -60,7 +66,7 @@ def run(
     Returns:
         The exit status.
     """
-    if pulse_fd is None and (role == "all" or (role == "worker" and device is None)):
+    if pulse_fd is None and (role in ("all", "training") or (role == "worker" and device is None)):
         return _supervise(config, role, path)
     if pulse_fd is not None:
         _die_with_parent(signal.SIGTERM if role == "receive" else signal.SIGKILL)
@@ -68,11 +74,13 @@ def run(
     name = f"{role}-{device}" if device else role
     with _only_one(config, name):
         if role == "receive":
-            receive.main_loop(config, ready=pulse.start)
+            receive.main_loop(config, pulse.start, lambda: load(path))
         elif role == "pipeline":
             _run_stages(_pipeline(config), pulse)
+        elif role == "training":
+            _run_stages([_trainer(config)], pulse)
         else:
-            _run_stages([_worker(config, device or "cpu")], pulse)
+            _run_stages(_worker(config, device or "cpu"), pulse)
     return 0
 
 
@@ -99,12 +107,12 @@ class Pulse:
 
 def _supervise(config: Config, role: str, path: Path | None) -> int:
     """Check what can be checked before anything starts, then run every role."""
-    registry = discover()
+    registry = discover(models=config.models_path)
     for refused in registry.refused:
         log.error("plugin.refused", plugin=refused.name, reason=refused.reason)
     check_routes(config, registry)
     _prepare(config)
-    devices = _devices(config)
+    devices = [] if role == "training" else _devices(config)
     common = ("--config", str(path)) if path else ()
     roles = [
         Role(f"worker {device}", ("--role", "worker", "--device", device, *common))
@@ -112,10 +120,12 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
     ]
     if role == "all":
         roles = [
-            Role("receive", ("--role", "receive", *common)),
+            Role("receive", ("--role", "receive", *common), reloads=True),
             Role("pipeline", ("--role", "pipeline", *common)),
             *roles,
         ]
+    if role == "training" or (role == "all" and _training_devices(config)):
+        roles.append(Role("training", ("--role", "training", *common)))
     return Supervisor(roles).run()
 
 
@@ -139,24 +149,56 @@ def _pipeline(config: Config) -> list[stage.Stage]:
     clock = SystemClock()
     database, spool, jobs = _tables(config)
     deliveries = DeliveryQueue(database, clock)
-    registry = discover()
-    studies = StudyStore(database, clock)
+    registry = discover(models=config.models_path)
+    studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
     keep = timedelta(seconds=config.retention.keep_days * SECONDS_PER_DAY)
     return [
-        Assemble(studies, config.series, clock),
+        Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, spool, jobs, registry, config, clock),
-        Encode(Inputs(InstanceStore(database, clock), spool, registry), spool, jobs, registry),
+        Encode(Inputs(instances, spool, registry), spool, jobs, registry),
         Deliver(spool, deliveries, config),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),
     ]
 
 
-def _worker(config: Config, device: str) -> stage.Stage:
-    database, spool, jobs = _tables(config)
-    clock = SystemClock()
-    inputs = Inputs(InstanceStore(database, clock), spool, discover())
-    return Analyse(inputs, spool, jobs, config.worker, WorkerChild(device), clock)
+def _worker(config: Config, device: str) -> list[stage.Stage]:
+    """Build the lanes of a device; they share its child, and nothing else."""
+    child = WorkerChild(
+        device,
+        models=config.models_path,
+        cache=config.cache_path,
+        limit_bytes=int(config.worker.memory_fraction * host_bytes()),
+    )
+    clock, registry = SystemClock(), discover(models=config.models_path)
+    stages: list[stage.Stage] = []
+    for lane in lanes(child):
+        database, spool, jobs = _tables(config)
+        inputs = Inputs(InstanceStore(database, clock), spool, registry)
+        stages.append(Analyse(inputs, spool, jobs, config.worker, lane, clock))
+    return stages
+
+
+def _trainer(config: Config) -> stage.Stage:
+    database, _, _ = _tables(config)
+    devices = _training_devices(config)
+    if not devices:
+        raise ConfigError(
+            "worker.training_devices: no device is kept for training; name one, or one of inference as "
+            "training.borrowed_devices"
+        )
+    return Train(
+        TrainingQueue(database, SystemClock(), maximum_attempts=config.worker.maximum_attempts),
+        devices,
+        timedelta(seconds=config.worker.lease_seconds),
+        borrowed=not config.worker.training_devices,
+        processors=config.training.processors,
+    )
+
+
+def _training_devices(config: Config) -> tuple[str, ...]:
+    """Name the devices to train on: those kept for it, else those it may borrow."""
+    return config.worker.training_devices or config.training.borrowed_devices
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
@@ -180,19 +222,27 @@ def _run_stages(stages: Sequence[stage.Stage], pulse: Pulse) -> None:
     for thread in threads:
         thread.start()
     pulse.start()
+    stopping.wait()
+    _each(stages, "drain")
     for thread in threads:
         thread.join()
+    _each(stages, "close")
+
+
+def _each(stages: Sequence[stage.Stage], name: str) -> None:
+    """Call a method of every stage that has it."""
     for one in stages:
-        close = getattr(one, "close", None)
-        if close is not None:
-            close()
+        method = getattr(one, name, None)
+        if method is not None:
+            method()
 
 
 def _devices(config: Config) -> list[str]:
     """Name the devices to work on; asked in a process of its own, since only that one may load torch."""
-    wanted = config.worker.devices
+    wanted, kept = config.worker.devices, config.worker.training_devices
     if wanted != "auto":
-        return [wanted] if isinstance(wanted, str) else list(wanted)
+        named = [wanted] if isinstance(wanted, str) else wanted
+        return [name for name in named if name not in kept]
     script = "from medaet.compute.device import devices; print(*devices('auto'))"
     found = subprocess.run(
         [sys.executable, "-P", "-c", script],
@@ -206,7 +256,7 @@ def _devices(config: Config) -> list[str]:
             "worker.devices: torch cannot be used on this host; install medaet[torch] "
             f"({(found.stderr.strip().splitlines() or ['no message'])[-1]})"
         )
-    return [name for name in found.stdout.split() if name not in config.worker.training_devices]
+    return [name for name in found.stdout.split() if name not in kept]
 
 
 def _die_with_parent(number: signal.Signals) -> None:

@@ -22,7 +22,7 @@ from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.secret import patient_key
 from medaet.store.tables import InstanceRow, SeriesRow, SeriesState
-from medaet_daemon.neighbours import Neighbours, neighbours
+from medaet_daemon.neighbours import Neighbours, neighbours, without_results
 from medaet_daemon.request import request, routes_for
 
 log = structlog.get_logger()
@@ -75,6 +75,7 @@ class Dispatch:
 
     def _dispatch(self, seen: SeriesRow, paths: Sequence[str]) -> timedelta:
         """Read where a series comes from, outside of any transaction, and compare it with every analysis."""
+        self._registry.refresh()
         origin = read_origin([self._spool.path(path) for path in paths], self._key)
         unchanged = select(SeriesRow).where(
             SeriesRow.id == seen.id,
@@ -87,7 +88,7 @@ class Dispatch:
                 return POLL
             series.state = SeriesState.DISPATCHED
             origins.keep(session, series.id, series.generation, origin)
-            near = neighbours(session, series)
+            near = neighbours(session, series, self._spool)
             enqueued = sum(
                 self._try(session, analysis, near)
                 for _, analysis in sorted(self._registry.analyses.items())
@@ -100,6 +101,9 @@ class Dispatch:
     def _try(self, session: Session, analysis: type[Analysis], near: Neighbours) -> bool:
         """Enqueue a job of one analysis if the series fits; record the reason either way."""
         trigger = near.trigger
+        near = without_results(session, near, analysis)
+        if trigger not in near.series:
+            return False
         failed = {
             role: [str(check) for check in selector.checks(trigger.facts) if not check.passed]
             for role, selector in analysis.inputs.items()
@@ -157,7 +161,8 @@ class Dispatch:
         analysis = self._registry.analyses.get(wait.analysis) if wait else None
         if wait is None or wait.series is None or analysis is None:
             return
-        near = neighbours(session, wait.series)
+        near = neighbours(session, wait.series, self._spool)
+        near = without_results(session, near, analysis)
         found = matched(analysis, near.series, needed=near.trigger)
         inputs = {role: near.rows[one.key] for role, one in found.items()}
         routes = routes_for(self._config, analysis.name, list(inputs.values()))

@@ -98,6 +98,7 @@ class Encode:
         )
 
     def _algorithm(self, job: Job, where: Path) -> Algorithm:
+        self._registry.refresh()
         analysis = self._registry.analyses.get(job.analysis)
         if analysis is None or analysis.version != job.analysis_version:
             raise EncodingError(
@@ -122,6 +123,7 @@ class Encode:
             started_at=started_at,
             seconds=seconds,
             instance_key=job.key,
+            computed=run.get("computed", {}),
             procedure=analysis.procedure,
             precision=str(run.get("precision", "")),
             steps=tuple(str(step) for step in run.get("memory_steps", ())),

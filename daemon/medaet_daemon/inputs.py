@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from medaet.dicom.decoders import Decoders
 from medaet.dicom.origin import check_one_patient
-from medaet.dicom.stack import WHATEVER, Choice
-from medaet.dicom.volume import Volume, read_volume
+from medaet.dicom.volume import Allocate, Volume
+from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import Registry
 from medaet.queue.rows import Job
 from medaet.store.files import Spool
@@ -37,25 +39,24 @@ class Inputs:
             for role, one in job.inputs.items()
         }
 
-    def volumes(self, job: Job) -> dict[str, Volume]:
-        """Read the volume of each role.
+    def volumes(self, job: Job, *, allocate: Allocate = np.empty) -> dict[str, Volume]:
+        """Read the volume of each role of images, with the regions that other roles draw on it.
+
+        Args:
+            job: Whose inputs they are.
+            allocate: Makes the arrays that voxels are read into.
 
         Raises:
-            GeometryError: a series holds no volume of the kind that the analysis takes.
+            GeometryError: a series holds no volume of the kind that the analysis takes, or a region does not lie on it.
             InstanceError: a file cannot be read or decoded.
             SelectionError: the series are not certainly of one patient.
         """
-        check_one_patient(self.paths(job))
-        return {
-            role: read_volume(paths, self._choice(job, role), decoders=self._decoders)
-            for role, paths in self.paths(job).items()
-        }
+        self._registry.refresh()
+        analysis = self._registry.analyses.get(job.analysis)
+        paths = self.paths(job)
+        check_one_patient(paths)
+        return read_inputs(analysis.inputs if analysis else {}, paths, self._decoders, allocate)
 
     def close(self) -> None:
         """End the decoder processes."""
         self._decoders.close()
-
-    def _choice(self, job: Job, role: str) -> Choice:
-        analysis = self._registry.analyses.get(job.analysis)
-        selector = analysis.inputs.get(role) if analysis else None
-        return selector.choice if selector else WHATEVER

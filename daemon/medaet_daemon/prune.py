@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import ColumnElement, delete, or_, select
 
 from medaet.clock import Clock
+from medaet.store.associations import AssociationStore
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.tables import (
@@ -35,6 +36,7 @@ class Prune:
 
     def __init__(self, database: Database, spool: Spool, keep: timedelta, clock: Clock) -> None:
         self._database = database
+        self._associations = AssociationStore(database, clock)
         self._spool = spool
         self._keep = keep
         self._clock = clock
@@ -42,6 +44,7 @@ class Prune:
     def step(self) -> timedelta:
         """Remove the oldest finished studies, a few at a time."""
         before = self._clock.now() - self._keep
+        self._associations.forget(before)
         finished = (
             select(StudyRow.id)
             .where(

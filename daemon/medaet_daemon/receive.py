@@ -1,190 +1,153 @@
-"""Receive instances: processes on one listening socket, and Success only for what is on disk and indexed."""
+"""Receive instances: processes on shared listening sockets, and Success only for what is on disk and indexed."""
 
 import contextlib
-import ctypes
-import os
 import signal
-import time
 from collections.abc import Callable, Sequence
-from socket import socket
+from typing import TYPE_CHECKING
 
 import structlog
 
 from medaet.clock import SystemClock
 from medaet.config.model import Config
-from medaet.dicom.identity import InstanceHeader
-from medaet.network.admission import Places
-from medaet.network.scp import StorageSCP
-from medaet.network.transport import listening_socket
+from medaet.errors import ConfigError
+from medaet.network.admission import Seats
+from medaet.network.engine import Engine
+from medaet.network.listening import Door, open_doors
+from medaet.network.spooling import SpoolSink
+from medaet.network.tls import server_context
+from medaet.store.associations import AssociationStore, receiver_name
 from medaet.store.engine import Database
 from medaet.store.files import Spool
-from medaet.store.instances import InstanceStore
+from medaet_daemon.prefork import RELOAD, STOP, Prefork
+
+if TYPE_CHECKING:
+    from medaet.network.fallback import FallbackEngine
 
 log = structlog.get_logger()
 
-STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 DRAIN_SECONDS = 25.0
 """How long running C-STOREs may take to finish; a little less than what the supervisor grants."""
 
-KILL_SECONDS = 3.0
-RESTART_SECONDS = 1.0
-PR_SET_PDEATHSIG = 1
+Load = Callable[[], Config]
 
 
-class SpoolSink:
-    """Files first, then the row, then the answer: what was answered with Success is found again."""
-
-    def __init__(self, spool: Spool, instances: InstanceStore) -> None:
-        self._spool = spool
-        self._instances = instances
-
-    def store(
-        self,
-        header: InstanceHeader,
-        content: Sequence[bytes | memoryview],
-        *,
-        calling_ae_title: str,
-        called_ae_title: str,
-    ) -> None:
-        """Write, sync and index one instance (see InstanceSink)."""
-        stored = self._spool.put(header, content)
-        recorded = self._instances.record(
-            header, stored, calling_ae_title=calling_ae_title, called_ae_title=called_ae_title
-        )
-        log.debug(
-            "instance.stored",
-            series_id=recorded.series_id,
-            sop_instance_uid=header.sop_instance_uid,
-            size_bytes=stored.size_bytes,
-            is_new=recorded.is_new,
-        )
-        if recorded.conflict:
-            log.warning(
-                "instance.replaced",
-                series_id=recorded.series_id,
-                sop_instance_uid=header.sop_instance_uid,
-                calling_ae_title=calling_ae_title,
-                reason="other bytes came under a known SOP Instance UID; both are kept, the newer are used",
-            )
-
-
-def main_loop(config: Config, ready: Callable[[], None] | None = None) -> None:
+def main_loop(
+    config: Config, ready: Callable[[], None] | None = None, load: Load | None = None
+) -> None:
     """Receive until SIGTERM or SIGINT, then let running C-STOREs finish.
+
+    SIGHUP applies what may change while associations are open: who may call, under which titles, and certificates.
 
     Args:
         config: The whole configuration.
-        ready: Called once, when the port is bound.
+        ready: Called once, when the ports are bound.
+        load: Reads the configuration again.
 
     Raises:
-        ConfigError: the port cannot be bound.
+        ConfigError: a port cannot be bound, or the certificates cannot be used.
     """
     # Waited for, never handled: no code of ours runs at a moment that it did not choose.
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP | {signal.SIGCHLD})
-    processes = config.listener.processes
-    places = Places(config.listener.maximum_associations, processes=processes)
-    with listening_socket(config.listener.host, config.listener.port) as listening:
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP | {RELOAD, signal.SIGCHLD})
+    listener = config.listener
+    _check(config)
+    with contextlib.ExitStack() as stack:
+        doors = open_doors(listener)
+        for door in doors:
+            stack.enter_context(door.socket)
         log.info(
             "listener.started",
-            ae_titles=config.listener.called_ae_titles,
-            host=config.listener.host,
-            port=listening.getsockname()[1],
-            processes=processes,
+            ae_titles=listener.called_ae_titles,
+            host=listener.host,
+            ports=[door.socket.getsockname()[1] for door in doors],
+            processes=listener.processes,
         )
-        if processes == 1:
-            _serve(config, listening, places, ready)
-        else:
-            _Processes(config, listening, places).run(ready)
+        _Receiver(config, doors, load or (lambda: config)).run(ready)
     log.info("listener.stopped")
 
 
-def _serve(
-    config: Config, listening: socket, places: Places, ready: Callable[[], None] | None
-) -> None:
-    """Receive in this process until a signal says stop."""
-    durable = config.listener.durability == "power-loss"
-    spool = Spool(
-        config.spool.path, minimum_free_bytes=config.spool.minimum_free_bytes, durable=durable
-    )
-    with contextlib.closing(Database(config.database_url, durable=durable)) as database:
-        sink = SpoolSink(spool, InstanceStore(database, SystemClock()))
-        scp = StorageSCP(config.listener, config.peers, sink, listening=listening, places=places)
-        scp.start()
-        if ready is not None:
-            ready()
-        signal.sigwait(STOP)
-        scp.stop(DRAIN_SECONDS)
+class _Receiver:
+    """The processes that receive, or the one if there is to be one."""
 
-
-class _Processes:
-    """Forked receivers that share one listening socket, and one limit of associations."""
-
-    def __init__(self, config: Config, listening: socket, places: Places) -> None:
+    def __init__(self, config: Config, doors: Sequence[Door], load: Load) -> None:
+        listener = config.listener
         self._config = config
-        self._listening = listening
-        self._places = places
-        self._running: dict[int, int] = {}
+        self._doors = doors
+        self._load = load
+        self._seats = Seats(
+            listener.maximum_associations,
+            per_address=listener.maximum_associations_per_address,
+            processes=listener.processes,
+        )
 
     def run(self, ready: Callable[[], None] | None) -> None:
-        """Keep as many running as configured, until a signal says stop."""
-        for number in range(self._config.listener.processes):
-            self._start(number)
-        if ready is not None:
-            ready()
-        while signal.sigwait(STOP | {signal.SIGCHLD}) == signal.SIGCHLD:
-            ended = self._reap()
-            if ended and signal.sigtimedwait(STOP, RESTART_SECONDS):
-                break
-            for number in ended:
-                self._start(number)
-        self._stop()
-
-    def _start(self, number: int) -> None:
-        parent = os.getpid()
-        pid = os.fork()
-        if pid:
-            self._running[pid] = number
+        """Receive until a signal says stop."""
+        processes = self._config.listener.processes
+        if processes == 1:
+            self._serve(0, ready)
             return
-        status = 1
+        prefork = Prefork(
+            processes,
+            self._serve,
+            ended=self._seats.clear,
+            may_reload=lambda: self._loaded() is not None,
+        )
+        prefork.run(ready, DRAIN_SECONDS)
+
+    def _serve(self, number: int, ready: Callable[[], None] | None = None) -> None:
+        """Receive in this process."""
+        self._seats.sit(number)
+        config = self._config
+        durable = config.listener.durability == "power-loss"
+        spool = Spool(
+            config.spool.path, minimum_free_bytes=config.spool.minimum_free_bytes, durable=durable
+        )
+        with contextlib.closing(Database(config.database_url, durable=durable)) as database:
+            receiver = receiver_name(number)
+            AssociationStore(database, SystemClock()).lose(receiver)  # those of who was here before
+            sink = SpoolSink(
+                spool,
+                database,
+                SystemClock(),
+                conflict=config.listener.conflict,
+                receiver=receiver,
+            )
+            engine = _engine(config.listener.engine)(
+                config.listener, config.peers, sink, doors=self._doors, seats=self._seats
+            )
+            engine.start()
+            if ready is not None:
+                ready()
+            while signal.sigwait(STOP | {RELOAD}) not in STOP:
+                self._reload(engine)
+            engine.stop(DRAIN_SECONDS)
+
+    def _reload(self, engine: "Engine | FallbackEngine") -> None:
+        config = self._loaded()
+        if config is not None:
+            engine.reload(config.listener, config.peers)
+            log.info("listener.reloaded", ae_titles=config.listener.called_ae_titles)
+
+    def _loaded(self) -> Config | None:
+        """Read the configuration again; None, and a line in the log, when the old one has to stay."""
         try:
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-            if os.getppid() == parent:
-                self._places.sit(number)
-                _serve(self._config, self._listening, self._places, None)
-                status = 0
-        except Exception:
-            log.exception(
-                "receiver.failed"
-            )  # a forked process must not run on in its parent's code
-        finally:
-            os._exit(status)
+            config = self._load()
+            _check(config)
+        except ConfigError as error:
+            log.error("configuration.refused", reason=str(error))
+            return None
+        return config
 
-    def _reap(self) -> list[int]:
-        """Collect processes that have ended; return their numbers."""
-        ended = []
-        for pid, number in list(self._running.items()):
-            gone, status = os.waitpid(pid, os.WNOHANG)
-            if gone:
-                del self._running[pid]
-                self._places.clear(number)
-                ended.append(number)
-                log.error(
-                    "receiver.ended",
-                    pid=pid,
-                    exit_status=os.waitstatus_to_exitcode(status),
-                    restart_seconds=RESTART_SECONDS,
-                )
-        return ended
 
-    def _stop(self) -> None:
-        """Ask every process to finish what it holds, then end those that have not."""
-        for pid in self._running:
-            os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + DRAIN_SECONDS + KILL_SECONDS
-        while self._running and time.monotonic() < deadline:
-            signal.sigtimedwait({signal.SIGCHLD}, 0.1)
-            for pid in list(self._running):
-                if os.waitpid(pid, os.WNOHANG)[0]:
-                    del self._running[pid]
-        for pid in self._running:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
+def _check(config: Config) -> None:
+    """Make sure that the certificates can be used, before anything depends on them."""
+    if config.listener.tls is not None:
+        server_context(config.listener.tls)
+
+
+def _engine(name: str) -> "type[Engine] | type[FallbackEngine]":
+    """Choose the SCP; pynetdicom is imported only where it is asked for."""
+    if name == "own":
+        return Engine
+    from medaet.network.fallback import FallbackEngine
+
+    return FallbackEngine

@@ -38,10 +38,10 @@ def request(
         session: Of the transaction that decided on it.
         config: The whole configuration.
         analysis: What is to be done.
-        inputs: On which series, by role; the job belongs to the study of the first.
+        inputs: On which series, by role; the job belongs to the study of the first one of images.
         routes: Those that want it.
     """
-    series = next(iter(inputs.values()))
+    series = next(one for role, one in inputs.items() if analysis.inputs[role].refers_to is None)
     settings = dict(config.plugins.get(analysis.name, {}))
     weights = weights_sha256(analysis)
     stat = any(route.priority == "stat" for route in routes)

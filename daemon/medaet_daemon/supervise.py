@@ -32,10 +32,12 @@ class Role:
     Attributes:
         name: For logs, such as "receive" or "worker cpu".
         arguments: Of the daemon's command.
+        reloads: Whether it takes SIGHUP as "read the configuration again".
     """
 
     name: str
     arguments: tuple[str, ...]
+    reloads: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ class Supervisor:
         """
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        signal.signal(signal.SIGHUP, self._on_reload)
         while not self._signals:
             now = time.monotonic()
             for child in self._children:
@@ -96,6 +99,12 @@ class Supervisor:
 
     def _on_signal(self, _number: int, _frame: object) -> None:
         self._signals += 1
+
+    def _on_reload(self, _number: int, _frame: object) -> None:
+        """Pass SIGHUP on to the processes that can reload."""
+        for child in self._children:
+            if child.role.reloads and child.ready and child.process is not None:
+                child.process.send_signal(signal.SIGHUP)
 
     def _watch(self, child: Child, now: float) -> None:
         if child.process is None:

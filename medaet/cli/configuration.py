@@ -19,7 +19,7 @@ def check(*, config: ConfigFile = None) -> None:
     """Check medaet.toml, its routes and its plugin settings. Exit 0 when all is well, 2 when not."""
     with exit_codes():
         found = load(config)
-        check_routes(found, discover())
+        check_routes(found, discover(models=found.models_path))
     typer.echo(
         f"well: {len(found.peers)} peers, {len(found.routes)} routes, "
         f"listening as {found.listener.ae_title} on port {found.listener.port}"

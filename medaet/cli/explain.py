@@ -7,8 +7,8 @@ from medaet.store.events import Event
 SENTENCES: Mapping[str, str] = {
     "series.opened": "the first {modality} instance arrived from {calling_ae_title}",
     "series.reopened": "another instance arrived after the series was complete: generation {generation}",
-    "series.closed": "complete: {reason}",
-    "instance.conflict": "other bytes arrived for instance {sop_instance_uid}; the newer ones count",
+    "series.closed": "closed: {reason}",
+    "instance.conflict": "other bytes arrived for instance {sop_instance_uid}; both are kept, {used} count",
     "analysis.matched": "{analysis} fits: job {job}",
     "analysis.unmatched": "{analysis} does not fit role {role}: {failed}",
     "analysis.unrouted": "{analysis} fits, but no route of medaet.toml asks for it",
@@ -20,6 +20,7 @@ SENTENCES: Mapping[str, str] = {
     "job.analysed": "{analysis} found what it looks for on {device}, attempt {attempt}",
     "job.done": "results written and proven: {results}",
     "job.failed": "attempt {attempt} failed: {reason} ({error}); the next one in {wait_seconds} s",
+    "job.returned": "the worker stopped before attempt {attempt} began; the job is ready again",
     "job.rescued": "{reason}; the job is ready again",
     "job.buried": "given up after attempt {attempt}: {reason} ({error}); `medaet jobs retry` tries again",
     "job.requeued": "a person or a repeated series made it ready again after attempt {attempt}",

@@ -1,9 +1,11 @@
 """`medaet plugins`: the installed analyses, what they ask for, and which were refused."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from medaet.cli.new_plugin import write_project
 from medaet.cli.output import FAILED, AsJson, ConfigFile, exit_codes, print_json, print_table
 from medaet.config.load import load
 from medaet.errors import MedaetError, PluginError
@@ -15,9 +17,10 @@ app = typer.Typer(name="plugins", help="The installed analyses.", no_args_is_hel
 
 
 @app.command(name="list")
-def list_plugins(*, as_json: AsJson = False) -> None:
+def list_plugins(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the installed analyses and the refused plugins. Exit 0."""
-    registry = discover()
+    with exit_codes():
+        registry = discover(models=load(config).models_path)
     if as_json:
         analyses = [_plain(one) for one in registry.analyses.values()]
         print_json({"analyses": analyses, "refused": registry.refused})
@@ -36,11 +39,14 @@ def list_plugins(*, as_json: AsJson = False) -> None:
 
 @app.command()
 def info(
-    name: Annotated[str, typer.Argument(help="the analysis")], *, as_json: AsJson = False
+    name: Annotated[str, typer.Argument(help="the analysis")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show an analysis' manifest and settings. Exit 0, or 1 when it is not installed."""
     with exit_codes():
-        plain = _plain(_known(discover(), name))
+        plain = _plain(_known(discover(models=load(config).models_path), name))
     if as_json:
         print_json(plain)
         return
@@ -61,8 +67,9 @@ def check(
 ) -> None:
     """Check manifests, weights and the settings of medaet.toml. Exit 0 when all is well, 1 when not, 2."""
     with exit_codes():
-        plugins = load(config).plugins
-        registry = discover()
+        configured = load(config)
+        plugins = configured.plugins
+        registry = discover(models=configured.models_path)
         if name is not None and name not in {one.name for one in registry.refused}:
             _known(registry, name)
     wrong = 0
@@ -76,6 +83,53 @@ def check(
             wrong += reason is not None
             typer.echo(f"{analysis}: {reason or 'well'}")
     raise typer.Exit(FAILED if wrong else 0)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="the analysis' name, such as air-volume")],
+    *,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="where; ./NAME without it", file_okay=False)
+    ] = None,
+) -> None:
+    """Write a complete plugin project: analysis, entry point, tests, CI file. Exit 0, or 2 when it cannot be."""
+    with exit_codes():
+        target = folder or Path(name)
+        write_project(name, target)
+    typer.echo(f"wrote {target}; now: pip install --editable {target}")
+
+
+@app.command(name="test")
+def try_out(
+    name: Annotated[str, typer.Argument(help="the analysis")],
+    *,
+    module: Annotated[
+        list[str] | None, typer.Option(help="a plugin module that is not installed")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the conformance kit on an analysis. Exit 0 when it keeps the contract, 1 when not."""
+    from medaet.testing.conformance import CHECKS, Subject
+
+    with exit_codes():
+        models = load(config).models_path
+        registry = discover(module or (), models)
+        subject = Subject(_known(registry, name), modules=module or (), models=models)
+    faults: dict[str, str] = {}
+    with subject:
+        for title, check_one in CHECKS.items():
+            try:
+                check_one(subject)
+            except MedaetError as error:
+                faults[title] = str(error)
+            if not as_json:
+                fault = faults.get(title)
+                typer.echo(f"FAIL  {title}: {fault}" if fault else f"OK    {title}")
+    if as_json:
+        print_json({title: faults.get(title, "") for title in CHECKS})
+    raise typer.Exit(FAILED if faults else 0)
 
 
 def _reason(registry: Registry, name: str, settings: dict[str, object]) -> str | None:
@@ -120,4 +174,7 @@ def _plain(analysis: type[Analysis]) -> dict[str, object]:
 
 def _wants(selector: SeriesSelector) -> str:
     parts = f" of {' or '.join(selector.body_part)}" if selector.body_part else ""
-    return f"{selector.modality}{parts}, {selector.min_slices} slices or more"
+    kinds = (selector.modality,) if isinstance(selector.modality, str) else selector.modality
+    if selector.refers_to is not None:
+        return f"{' or '.join(kinds)} that refers to {selector.refers_to}"
+    return f"{' or '.join(kinds)}{parts}, {selector.min_slices} slices or more"

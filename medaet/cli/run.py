@@ -19,14 +19,16 @@ from medaet.cli.series import FoundSeries, choose, find_series, same_work
 from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.dicom.decoders import Decoders
-from medaet.dicom.volume import Volume, read_volume
+from medaet.dicom.volume import Volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.findings import Findings
+from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
 from medaet.results.objects import Algorithm, Encoded, Source, encode
 from medaet.results.pictures import write_pictures
 from medaet.worker.child import WorkerChild
+from medaet.worker.request import Request
 
 FINDINGS = "findings.json"
 
@@ -62,7 +64,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
     """
     with exit_codes():
         configured = load(config)
-        registry = discover(module or ())
+        registry = discover(module or (), configured.models_path)
         analysis = registry.analyses.get(name)
         if analysis is None:
             known = ", ".join(sorted(registry.analyses)) or "none"
@@ -71,7 +73,7 @@ def run(  # noqa: PLR0913 -- one argument for each option
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
-        child = WorkerChild(device, module or ())
+        child = WorkerChild(device, module or (), models=configured.models_path)
         try:
             with Console(stderr=True).status(f"{name} on {device} ..."):
                 report = one.write(
@@ -128,21 +130,21 @@ class Run:
             MedaetError: of reading, of the analysis, of encoding or of the proof; nothing is written then.
         """
         started_at, started = SystemClock().now(), time.monotonic()
-        with Decoders() as decoders:
-            volumes = {
-                role: read_volume(one.paths, self._analysis.inputs[role].choice, decoders=decoders)
-                for role, one in self._chosen.items()
-            }
         paths = {role: one.paths for role, one in self._chosen.items()}
+        with Decoders() as decoders:
+            volumes = read_inputs(self._analysis.inputs, paths, decoders)
         with tempfile.TemporaryDirectory(prefix="medaet-run-") as scratch:
-            findings = child.analyse(
-                self._analysis.name,
-                self._settings,
-                volumes,
-                Path(scratch) / "findings",
-                seconds=seconds,
-            ).findings
-            algorithm = self._algorithm(started_at, time.monotonic() - started)
+            ran = child.analyse(
+                Request(
+                    analysis=self._analysis.name,
+                    settings=self._settings,
+                    inputs=volumes,
+                    where=Path(scratch) / "findings",
+                    seconds=seconds,
+                )
+            )
+            findings = ran.findings
+            algorithm = self._algorithm(started_at, time.monotonic() - started, ran.computed)
             folder = Path(scratch) / "results"
             encoded = encode(findings, Source(paths, volumes), algorithm, folder)
             out.mkdir(parents=True, exist_ok=True)
@@ -153,7 +155,9 @@ class Run:
         (out / FINDINGS).write_text(json.dumps(report, indent=2, default=str), encoding="utf-8")
         return report
 
-    def _algorithm(self, started_at: datetime, seconds: float) -> Algorithm:
+    def _algorithm(
+        self, started_at: datetime, seconds: float, computed: Mapping[str, str]
+    ) -> Algorithm:
         analysis, weights = self._analysis, weights_sha256(self._analysis)
         return Algorithm(
             name=analysis.name,
@@ -168,6 +172,7 @@ class Run:
             started_at=started_at,
             seconds=seconds,
             instance_key=same_work(analysis, weights, self._settings, self._chosen),
+            computed=computed,
             procedure=analysis.procedure,
         )
 

@@ -3,9 +3,10 @@
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from medaet.dicom.drawing import MODALITIES, references
 from medaet.dicom.header import facts, read_header
 from medaet.dicom.identity import InstanceHeader, SeriesFacts
 from medaet.dicom.origin import read_origin
@@ -103,11 +104,18 @@ def _refusals(
     """Say of every series that is left why it does not take a role."""
     lines = [f"no series fits role {role!r} of {analysis.name}:"]
     taken = {one.key for one in chosen.values()}
+    target = analysis.inputs[role].refers_to
     for one in candidates:
         checks = analysis.inputs[role].checks(one.facts)
         failed = "; ".join(str(check) for check in checks if not check.passed)
-        if failed and one.key not in taken:
+        if one.key in taken:
+            continue
+        if failed:
             lines.append(f"  series {one.facts.series_instance_uid}: {failed}")
+        elif target is not None:
+            lines.append(
+                f"  series {one.facts.series_instance_uid}: fits, but refers to no series in role {target!r}"
+            )
     lines += [
         f"  series {one.series_instance_uid}: {one.reason}"
         for one in objections(analysis, chosen, candidates)
@@ -126,19 +134,23 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 def _series(instances: Sequence[tuple[InstanceHeader, Path]]) -> FoundSeries:
     header = instances[0][0]
+    paths = tuple(path for _, path in instances)
+    described = facts(
+        header.series_instance_uid,
+        header.modality,
+        header.series_attributes,
+        sop_class_uids=tuple(sorted({one.sop_class_uid for one, _ in instances})),
+        instances=len(instances),
+    )
+    if header.modality in MODALITIES:
+        described = replace(described, references=references(paths))
     return FoundSeries(
-        facts=facts(
-            header.series_instance_uid,
-            header.modality,
-            header.series_attributes,
-            sop_class_uids=tuple(sorted({one.sop_class_uid for one, _ in instances})),
-            instances=len(instances),
-        ),
+        facts=described,
         digests=tuple(
             sorted(
                 (one.sop_instance_uid, hashlib.sha256(path.read_bytes()).hexdigest())
                 for one, path in instances
             )
         ),
-        paths=tuple(path for _, path in instances),
+        paths=paths,
     )

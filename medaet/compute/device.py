@@ -1,6 +1,8 @@
 """The devices of this host, and how many threads one process takes on a CPU."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 import torch
 
@@ -43,3 +45,10 @@ def limit_threads() -> int:
     threads = min(len(os.sched_getaffinity(0)), MAXIMUM_THREADS)
     torch.set_num_threads(threads)
     return threads
+
+
+@contextlib.contextmanager
+def fresh() -> Iterator[None]:
+    """Let a run begin in the middle of another as if it stood alone: torch's modes are those of the thread."""
+    with torch.inference_mode(mode=False):
+        yield

@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    IPvAnyNetwork,
     StringConstraints,
     field_validator,
     model_validator,
@@ -20,6 +22,13 @@ AETitle = Annotated[
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """A name of ours: lower case letters, digits, hyphen and underscore."""
+
+Fingerprint = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{64}$"),
+    BeforeValidator(lambda value: value.replace(":", "") if isinstance(value, str) else value),
+]
+"""SHA-256 of a certificate in hexadecimal, as `openssl x509 -noout -fingerprint -sha256` shows it."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -36,6 +45,30 @@ class Alias(Section):
     ae_title: AETitle
 
 
+class ListenerTls(Section):
+    """TLS for associations (PS3.15 Annex B): without a port of its own it replaces plain ones.
+
+    The key must not be encrypted: its file is the secret, as a systemd credential or readable by the user only.
+    """
+
+    cert_file: Path
+    key_file: Path
+    ca_file: Path | None = None
+    crl_file: Path | None = None
+    require_client_cert: bool = True
+    profile: Literal["B.12", "B.13"] = "B.12"
+    port: Port | None = None
+
+    @model_validator(mode="after")
+    def _somebody_vouches(self) -> "ListenerTls":
+        if self.require_client_cert and self.ca_file is None:
+            raise ValueError(
+                "ca_file: without it no client certificate can be checked; "
+                "name the authorities' file, or set require_client_cert = false"
+            )
+        return self
+
+
 class Listener(Section):
     """The storage SCP."""
 
@@ -43,10 +76,22 @@ class Listener(Section):
     aliases: tuple[Alias, ...] = ()
     host: str = "0.0.0.0"  # noqa: S104 -- scanners are on other hosts
     port: Annotated[int, Field(ge=0, le=65535)] = 11112
+    engine: Literal["own", "pynetdicom"] = "own"
     processes: Annotated[int, Field(ge=1, le=32)] = 2
     accept_unknown_peers: bool = False
     durability: Literal["power-loss", "crash"] = "power-loss"
+    conflict: Literal["use-newest", "use-first", "refuse"] = "use-newest"
     maximum_associations: Annotated[int, Field(ge=1, le=1000)] = 100
+    maximum_associations_per_address: Annotated[int, Field(ge=1, le=1000)] = 32
+    idle_timeout_seconds: Annotated[float, Field(ge=1)] = 60.0
+    maximum_instance_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_296
+    tls: ListenerTls | None = None
+
+    @model_validator(mode="after")
+    def _engine_speaks_tls(self) -> "Listener":
+        if self.tls is not None and self.engine != "own":
+            raise ValueError('engine: only "own" speaks TLS; remove [listener.tls], or engine')
+        return self
 
     @property
     def called_ae_titles(self) -> tuple[str, ...]:
@@ -70,6 +115,7 @@ class Spool(Section):
 class SeriesSection(Section):
     """When a series counts as complete."""
 
+    grace_period_seconds: Annotated[float, Field(gt=0)] = 3.0
     quiet_period_seconds: Annotated[float, Field(gt=0)] = 20.0
     maximum_wait_seconds: Annotated[float, Field(gt=0)] = 600.0
 
@@ -82,6 +128,22 @@ class WorkerSection(Section):
     job_timeout_seconds: Annotated[float, Field(gt=0)] = 900.0
     maximum_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     lease_seconds: Annotated[float, Field(ge=1)] = 30.0
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
+    cache_path: Path | None = None
+
+
+class TrainingSection(Section):
+    """Where queued training runs live, and what they may use beside `worker.training_devices`."""
+
+    path: Path = Path("medaet-data/training")
+    borrowed_devices: tuple[str, ...] = ()
+    processors: tuple[Annotated[int, Field(ge=0)], ...] = ()
+
+
+class ModelsSection(Section):
+    """Where imported models are kept; None for the folder `models` beside the spool."""
+
+    path: Path | None = None
 
 
 class Web(Section):
@@ -105,6 +167,9 @@ class Peer(Section):
     host: str
     port: Port = 104
     profile: Literal["default", "ohif", "slicer", "legacy", "strict-air"] = "default"
+    addresses: tuple[IPvAnyNetwork, ...] = ()
+    certificate_sha256: Fingerprint | None = None
+    count_by_query: bool = False
 
 
 class When(Section):
@@ -138,6 +203,8 @@ class Config(Section):
     spool: Spool = Spool()
     series: SeriesSection = SeriesSection()
     worker: WorkerSection = WorkerSection()
+    training: TrainingSection = TrainingSection()
+    models: ModelsSection = ModelsSection()
     web: Web = Web()
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
@@ -150,6 +217,13 @@ class Config(Section):
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"peers: the name {doubled[0]!r} is used twice; rename one of them")
+        wanted, kept = self.worker.devices, self.worker.training_devices
+        listed = (wanted,) if isinstance(wanted, str) else wanted
+        if wanted != "auto" and kept and not set(listed) - set(kept):
+            raise ValueError(
+                "worker.training_devices: every device is kept for training and none is left for inference; "
+                "name one there as training.borrowed_devices instead"
+            )
         known = {*names, "sender"}
         for number, route in enumerate(self.routes):
             for name in route.send_to:
@@ -171,6 +245,16 @@ class Config(Section):
         return prefix + str(
             path if path.is_absolute() else self.spool.path.absolute().parent / path
         )
+
+    @property
+    def cache_path(self) -> Path:
+        """Where what is worked out about networks is kept, beside the spool by default."""
+        return self.worker.cache_path or self.spool.path.absolute().parent / "cache"
+
+    @property
+    def models_path(self) -> Path:
+        """The folder of imported models."""
+        return self.models.path or self.spool.path.absolute().parent / "models"
 
     def peer(self, name: str) -> Peer | None:
         """Find a peer by its name."""

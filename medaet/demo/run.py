@@ -11,7 +11,7 @@ from rich.table import Table
 from medaet.demo.head_ct import write_head_ct
 from medaet.demo.outcome import Outcome, Watch
 from medaet.demo.scans import ScanName, write_scan
-from medaet.demo.site import Site, site
+from medaet.demo.site import ANALYSES, Site, site
 from medaet.errors import MedaetError
 from medaet.network import scu
 
@@ -19,7 +19,6 @@ SCANS: Final[tuple[ScanName, ...]] = ("chest-ct", "brain-mr")
 PAIRED: Final = "head-ct"
 """Is sent beside them, and fused with the brain MR."""
 
-ANALYSES = 3
 START_SECONDS = 60.0
 FINISH_SECONDS = 600.0
 POLL_SECONDS = 0.25
@@ -63,7 +62,7 @@ def run(out: Path, console: Console | None = None) -> int:
     for path in pictures:
         console.print(f"picture: {path}")
     console.print(f"{time.monotonic() - started:.0f} s; not for diagnostic use")
-    complete = len(outcomes) == ANALYSES and all(each.complete for each in outcomes)
+    complete = len(outcomes) == len(ANALYSES) and all(each.complete for each in outcomes)
     if not complete:
         console.print(f"Not everything came back; see {out / 'site' / 'medaetd.log'}")
     return 0 if complete and pictures else 1
@@ -113,7 +112,7 @@ def _follow(watch: Watch, sending: list[subprocess.Popen[bytes]], console: Conso
             if states:
                 status.update(", ".join(f"{name} {state}" for name, state in states.items()))
             failed = [process for process in sending if process.poll() not in (None, 0)]
-            if failed or watch.finished(ANALYSES):
+            if failed or watch.finished(len(ANALYSES)):
                 return
             time.sleep(POLL_SECONDS)
 

@@ -1,5 +1,9 @@
-"""The bundled scans: a real chest CT and a real brain MR, as a scanner sends them."""
+"""The bundled scans: a real chest CT and a real brain MR, as a scanner sends them.
 
+python -m medaet.demo.scans chest-ct FOLDER
+"""
+
+import argparse
 import io
 import zipfile
 from importlib.resources import files
@@ -10,6 +14,7 @@ import pydicom
 from pydicom.uid import ExplicitVRLittleEndian
 
 ScanName = Literal["chest-ct", "brain-mr"]
+NAMES: tuple[ScanName, ...] = ("chest-ct", "brain-mr")
 
 
 def write_scan(name: ScanName, folder: Path) -> list[Path]:
@@ -35,3 +40,16 @@ def write_scan(name: ScanName, folder: Path) -> list[Path]:
             written.append(folder / f"{number:04}.dcm")
             dataset.save_as(written[-1], enforce_file_format=True)
     return written
+
+
+def main() -> None:
+    """Write a bundled series."""
+    parser = argparse.ArgumentParser(prog="medaet.demo.scans")
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    write_scan(options.name, options.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from medaet.config.load import load
 from medaet.config.model import Config
 
 STOP_SECONDS = 40.0
+ANALYSES = ("chest-ct", "brain-mr", "ct-mr-fusion")
 
 CONFIGURATION = """\
 # Written by `medaet demo`: a whole hospital on loopback.
@@ -46,7 +47,7 @@ host = "127.0.0.1"
 port = {pacs_port}
 
 [[routes]]
-analyses = ["chest-ct", "brain-mr", "ct-mr-fusion"]
+analyses = [{analyses}]
 send_to = ["pacs"]
 """
 
@@ -58,10 +59,12 @@ class Site:
     Attributes:
         root: Everything lies below it.
         config: What the daemon runs with.
+        python: The interpreter of all processes.
     """
 
     root: Path
     config: Config
+    python: str = sys.executable
     daemon: subprocess.Popen[bytes] | None = None
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -111,7 +114,7 @@ class Site:
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", module, *arguments],
+                [self.python, "-P", "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -121,11 +124,15 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(root: Path) -> Iterator[Site]:
+def site(
+    root: Path, analyses: Sequence[str] = ANALYSES, *, python: str = sys.executable
+) -> Iterator[Site]:
     """Lay out a new site below `root`, and end its processes when the block ends.
 
     Args:
         root: Removed first if it is there from an earlier demonstration.
+        analyses: Names of those that run on all that is sent.
+        python: The interpreter of all processes, in whose environment the analyses are installed.
     """
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -136,10 +143,11 @@ def site(root: Path) -> Iterator[Site]:
             scanner_port=scanner,
             pacs_port=pacs,
             spool=(root / "spool").absolute(),
+            analyses=", ".join(f'"{name}"' for name in analyses),
         ),
         encoding="utf-8",
     )
-    one = Site(root, load(root / "medaet.toml", {}))
+    one = Site(root, load(root / "medaet.toml", {}), python)
     try:
         yield one
     finally:

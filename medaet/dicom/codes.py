@@ -33,12 +33,15 @@ MORPHOLOGIC_ABNORMALITY = Code("49755003", "SCT", "Morphologically Altered Struc
 
 # Anatomy, PS3.16 CID 4031, 7166 and the SNOMED hierarchy of body structures.
 LUNG = Code("39607008", "SCT", "Lung")
+TRACHEA = Code("44567001", "SCT", "Trachea")
 BRAIN = Code("12738006", "SCT", "Brain")
 INTRACRANIAL_SPACE = Code("1101003", "SCT", "Intracranial")
 HEAD = Code("69536005", "SCT", "Head")
 CHEST = Code("51185008", "SCT", "Chest")
 
 SKULL = Code("89546000", "SCT", "Skull")
+# Morphology, SNOMED's body of tumours.
+NEOPLASM = Code("108369006", "SCT", "Neoplasm")
 
 # Laterality modifiers, PS3.16 CID 244.
 LEFT = Code("7771000", "SCT", "Left")

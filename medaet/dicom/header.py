@@ -6,7 +6,7 @@ from pathlib import Path
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medaet.dicom.elements import read_elements
-from medaet.dicom.identity import InstanceHeader, SeriesFacts, checked_uid
+from medaet.dicom.identity import InstanceHeader, InstanceRef, SeriesFacts, checked_uid
 from medaet.dicom.values import Elements
 from medaet.errors import InstanceError
 
@@ -27,7 +27,7 @@ NO_MODALITY = "OT"
 """Modality of an instance without one: "other" (PS3.3 §C.7.3.1.1.1)."""
 
 NATIVE = frozenset({ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian})
-_SUBSAMPLED = "_42"
+_SUBSAMPLED = b"_42"
 
 
 def read_header(content: bytes | Path) -> InstanceHeader:
@@ -39,12 +39,21 @@ def read_header(content: bytes | Path) -> InstanceHeader:
     Raises:
         InstanceError: the bytes are no DICOM file, miss an identifying UID, or end before their pixel data does.
     """
-    elements = read_elements(content if isinstance(content, bytes) else _bytes(content))
+    return header_of(read_elements(content if isinstance(content, bytes) else _bytes(content)))
+
+
+def header_of(elements: Elements) -> InstanceHeader:
+    """Check and gather what identifies and describes an instance.
+
+    Raises:
+        InstanceError: an identifying UID is missing, or the pixel data is cut short.
+    """
+    ref = ref_of(elements)
     header = InstanceHeader(
-        study_instance_uid=_uid(elements, "StudyInstanceUID"),
-        series_instance_uid=_uid(elements, "SeriesInstanceUID"),
-        sop_instance_uid=_uid(elements, "SOPInstanceUID"),
-        sop_class_uid=_uid(elements, "SOPClassUID"),
+        study_instance_uid=ref.study_instance_uid,
+        series_instance_uid=ref.series_instance_uid,
+        sop_instance_uid=ref.sop_instance_uid,
+        sop_class_uid=ref.sop_class_uid,
         transfer_syntax_uid=checked_uid(elements.transfer_syntax_uid, "TransferSyntaxUID"),
         modality=elements.text("Modality")[:MAXIMUM_MODALITY_LENGTH] or NO_MODALITY,
         series_attributes={
@@ -53,8 +62,22 @@ def read_header(content: bytes | Path) -> InstanceHeader:
             if (value := elements.text(keyword))
         },
     )
-    _check_length(elements)
+    check_length(elements)
     return header
+
+
+def ref_of(elements: Elements) -> InstanceRef:
+    """Check and gather what identifies an instance.
+
+    Raises:
+        InstanceError: a UID is missing, or is none.
+    """
+    return InstanceRef(
+        study_instance_uid=_uid(elements, "StudyInstanceUID"),
+        series_instance_uid=_uid(elements, "SeriesInstanceUID"),
+        sop_instance_uid=_uid(elements, "SOPInstanceUID"),
+        sop_class_uid=_uid(elements, "SOPClassUID"),
+    )
 
 
 def facts(
@@ -103,8 +126,12 @@ def _uid(elements: Elements, keyword: str) -> str:
     return checked_uid(raw.decode("ascii", "replace").strip(" \0"), keyword)
 
 
-def _check_length(elements: Elements) -> None:
-    """Refuse native pixel data that ends before its length, or Rows x Columns x frames, says (PS3.5 §8.1.1)."""
+def check_length(elements: Elements) -> None:
+    """Refuse native pixel data that ends before its length, or Rows x Columns x frames, says (PS3.5 §8.1.1).
+
+    Raises:
+        InstanceError: it does.
+    """
     pixel_data = elements.pixel_data
     if pixel_data is None or elements.transfer_syntax_uid not in NATIVE:
         return
@@ -119,7 +146,7 @@ def _check_length(elements: Elements) -> None:
 
 def _expected_bytes(elements: Elements) -> int:
     """Return the least length of the pixel data, 0 when the colours of neighbours share bytes."""
-    if _SUBSAMPLED in elements.text("PhotometricInterpretation"):
+    if _SUBSAMPLED in elements.values.get("PhotometricInterpretation", b""):
         return 0
     frames = elements.decimals("NumberOfFrames") or (1.0,)
     bits = int(frames[0])

@@ -40,6 +40,16 @@ def hashed(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceRef:
+    """Which SOP instance it is, of which series and study."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceHeader:
     """What the tables keep of one SOP instance; no patient attribute is among it.
 
@@ -63,6 +73,7 @@ class SeriesFacts:
     Attributes:
         image_type: Values of Image Type (PS3.3 §C.7.6.1.1.2), upper case.
         slices: Number of slices received: instances, or frames of multi-frame ones.
+        references: Series Instance UIDs that a SEG or RTSTRUCT refers to; empty for images.
     """
 
     series_instance_uid: str
@@ -74,3 +85,4 @@ class SeriesFacts:
     image_type: tuple[str, ...] = ()
     sop_class_uids: tuple[str, ...] = ()
     slices: int = 0
+    references: tuple[str, ...] = ()

@@ -126,8 +126,14 @@ class Elements:
 
     def text(self, keyword: str) -> str:
         """Return a value as printable text, "" when absent; several values stay joined by backslashes."""
-        names = self.values.get("SpecificCharacterSet", b"").decode("ascii", "replace").split("\\")
-        text = _decoded(self.values.get(keyword, b""), [name.strip(" \0") for name in names])
+        raw = self.values.get(keyword, b"")
+        if raw.isascii() and b"\x1b" not in raw:
+            text = raw.decode("ascii")
+        else:
+            names = self.values.get("SpecificCharacterSet", b"").decode("ascii", "replace")
+            text = _decoded(raw, [name.strip(" \0") for name in names.split("\\")])
+        if text.isprintable():
+            return text.strip()
         return "".join(one if one.isprintable() else " " for one in text).strip()
 
     def integer(self, keyword: str, default: int | None = None) -> int:

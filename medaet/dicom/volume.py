@@ -15,6 +15,7 @@ from medaet.dicom.image import Image
 from medaet.dicom.modality_lut import put_real, put_whole
 from medaet.dicom.pixels import PixelReader
 from medaet.dicom.problem import Problem
+from medaet.dicom.region import Region
 from medaet.dicom.stack import WHATEVER, Choice, Stack, read_stack
 from medaet.errors import RegistrationError
 
@@ -54,6 +55,7 @@ class Volume:
             reconstruction; None when the series names none.
         problems: What was mended or left out when it was read.
         frames: Knows the way to other volumes; None outside an analysis.
+        regions: What the objects of a role that refers to this one draw on it (see `SeriesSelector.refers_to`).
 
     Source:
         PS3.3 §C.7.6.2.1.1, equation C.7.6.2.1-1.
@@ -67,6 +69,7 @@ class Volume:
     frame_of_reference_uid: str = ""
     padding: tuple[float, float] | None = None
     problems: tuple[Problem, ...] = ()
+    regions: tuple[Region, ...] = ()
     frames: Frames | None = field(default=None, repr=False)
 
     @property

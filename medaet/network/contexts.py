@@ -1,16 +1,18 @@
-"""Presentation contexts (PS3.8 §7.1.1.13): what the storage SCP accepts and the SCU proposes."""
+"""Which SOP classes and transfer syntaxes the SCP accepts; docs/conformance.md is made of these tables."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
+from functools import lru_cache
 
 from pydicom import uid
 from pydicom.uid import UID
-from pynetdicom.presentation import PresentationContext, build_context
 
 from medaet.dicom.identity import checked_uid
 from medaet.errors import InstanceError
 
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+"""Storage Commitment Push Model (PS3.4 Annex J)."""
+
 STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
 
 REFUSED_STORAGE: dict[str, str] = {
@@ -65,17 +67,11 @@ TRANSFER_SYNTAXES: tuple[UID, ...] = (
 )
 """What the SCP takes. Storing needs no decoder; only syntaxes that keep pixels elsewhere (JPIP, SMPTE) are left out."""
 
-MAXIMUM_CONTEXTS = 128
-"""Presentation context IDs are the odd numbers from 1 to 255 (PS3.8 §9.3.2.2)."""
+_NATIVE = frozenset(map(str, NATIVE))
+_TAKEN = frozenset(map(str, TRANSFER_SYNTAXES))
 
 
-class RequestedContext(Protocol):
-    """One proposal of an association request."""
-
-    abstract_syntax: str
-    transfer_syntax: Sequence[str]
-
-
+@lru_cache(maxsize=1024)
 def is_stored(sop_class_uid: str) -> bool:
     """Whether the SCP takes instances of a SOP class.
 
@@ -96,46 +92,23 @@ def is_stored(sop_class_uid: str) -> bool:
     return name.type == "SOP Class" and "Storage" in name.name and "Commitment" not in name.name
 
 
-def supported(requested: Iterable[RequestedContext]) -> list[PresentationContext]:
-    """Choose what to support in one association, from what its requestor proposes.
+def usable(
+    abstract_syntax: str, proposed: Iterable[str], *, commitment: bool = False
+) -> list[str] | None:
+    """Choose among the transfer syntaxes that a requestor proposes for one abstract syntax.
 
-    The requestor's order of transfer syntaxes is kept: its first is the one it can send without recoding.
-
-    Args:
-        requested: The proposals of the A-ASSOCIATE-RQ.
-
-    Returns:
-        One context for each accepted abstract syntax, with the transfer syntaxes that may be chosen for it.
-    """
-    wanted: dict[str, dict[str, None]] = {}
-    for context in requested:
-        abstract_syntax = str(context.abstract_syntax)
-        proposed = [str(syntax) for syntax in context.transfer_syntax]
-        if abstract_syntax == VERIFICATION:
-            usable = [syntax for syntax in proposed if syntax in NATIVE]
-        elif is_stored(abstract_syntax):
-            usable = [syntax for syntax in proposed if syntax in TRANSFER_SYNTAXES]
-        else:
-            continue
-        wanted.setdefault(abstract_syntax, {}).update(dict.fromkeys(usable))
-    return [build_context(name, list(syntaxes)) for name, syntaxes in wanted.items() if syntaxes]
-
-
-def proposed(kinds: Iterable[tuple[str, str]]) -> list[PresentationContext]:
-    """List the contexts to propose for sending instances.
-
-    Uncompressed instances get a context for each native transfer syntax, so that the peer's acceptance of one
-    says which; a compressed instance can only go as it is.
+    The requestor's order is kept: its first is the one it can send without recoding.
 
     Args:
-        kinds: SOP Class UID and Transfer Syntax UID of each instance.
+        abstract_syntax: Any text that came from the peer.
+        proposed: The transfer syntaxes, in the requestor's order.
+        commitment: Whether the Storage Commitment Push Model is offered too.
 
     Returns:
-        At most 128 contexts, each with one transfer syntax.
+        Those that may be used; None when the abstract syntax is not supported at all.
     """
-    pairs: dict[tuple[str, str], None] = {}
-    for sop_class_uid, transfer_syntax_uid in kinds:
-        pairs[sop_class_uid, transfer_syntax_uid] = None
-        if transfer_syntax_uid in NATIVE:
-            pairs.update(dict.fromkeys((sop_class_uid, str(syntax)) for syntax in NATIVE))
-    return [build_context(*pair) for pair in list(pairs)[:MAXIMUM_CONTEXTS]]
+    if abstract_syntax == VERIFICATION or (commitment and abstract_syntax == STORAGE_COMMITMENT):
+        return [syntax for syntax in proposed if syntax in _NATIVE]
+    if is_stored(abstract_syntax):
+        return [syntax for syntax in proposed if syntax in _TAKEN]
+    return None

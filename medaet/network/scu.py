@@ -15,7 +15,7 @@ from pynetdicom.presentation import PresentationContext
 
 from medaet.config.model import Peer
 from medaet.errors import InstanceError, MedaetError, PeerRefusedError, PeerUnavailableError
-from medaet.network import contexts
+from medaet.network import contexts, presentation
 from medaet.network.status import error_of
 from medaet.network.toolkit import application_entity
 
@@ -66,14 +66,14 @@ def echo(peer: Peer, calling_ae_title: str) -> None:
         PeerUnavailableError: no connection, no association, or no answer.
         PeerRefusedError: it takes associations from us, but no C-ECHO.
     """
-    wanted = contexts.proposed([(contexts.VERIFICATION, str(contexts.NATIVE[1]))])
-    with _association(peer, calling_ae_title, wanted, response_seconds=RESPONSE_SECONDS) as open_:
+    wanted = presentation.proposed([(contexts.VERIFICATION, str(contexts.NATIVE[1]))])
+    with association(peer, calling_ae_title, wanted, response_seconds=RESPONSE_SECONDS) as open_:
         if not open_.accepted_contexts:
-            raise PeerRefusedError(f"{_named(peer)} does not accept C-ECHO; ask its administrator")
+            raise PeerRefusedError(f"{named(peer)} does not accept C-ECHO; ask its administrator")
         status = getattr(open_.send_c_echo(), "Status", None)
     if status is None:
-        raise PeerUnavailableError(f"{_named(peer)} did not answer the C-ECHO")
-    error = error_of(status, _named(peer))
+        raise PeerUnavailableError(f"{named(peer)} did not answer the C-ECHO")
+    error = error_of(status, named(peer))
     if error is not None:
         raise error
 
@@ -100,10 +100,12 @@ def send(peer: Peer, calling_ae_title: str, paths: Sequence[Path]) -> Iterator[S
     if not instances:
         yield from (one for one in found if isinstance(one, SendOutcome))
         return
-    wanted = contexts.proposed((one.sop_class_uid, one.transfer_syntax_uid) for one in instances)
+    wanted = presentation.proposed(
+        (one.sop_class_uid, one.transfer_syntax_uid) for one in instances
+    )
     largest = max(one.path.stat().st_size for one in instances)
     seconds = RESPONSE_SECONDS + largest / SLOWEST_BYTES_PER_SECOND
-    with _association(peer, calling_ae_title, wanted, response_seconds=seconds) as open_:
+    with association(peer, calling_ae_title, wanted, response_seconds=seconds) as open_:
         for number, one in enumerate(found):
             if isinstance(one, SendOutcome):
                 outcome = one
@@ -115,7 +117,7 @@ def send(peer: Peer, calling_ae_title: str, paths: Sequence[Path]) -> Iterator[S
 
 
 @contextmanager
-def _association(
+def association(
     peer: Peer,
     calling_ae_title: str,
     wanted: Sequence[PresentationContext],
@@ -135,7 +137,7 @@ def _association(
         )
     except OSError as error:
         raise PeerUnavailableError(
-            f"{_named(peer)} cannot be reached: {error.strerror}; check peers.host"
+            f"{named(peer)} cannot be reached: {error.strerror}; check peers.host"
         ) from error
     if not association.is_established and not association.rejected_contexts:
         raise PeerUnavailableError(_why_not(peer, association, is_connected=connected.is_set()))
@@ -150,16 +152,16 @@ def _association(
 def _why_not(peer: Peer, association: Association, *, is_connected: bool) -> str:
     if not is_connected:
         return (
-            f"{_named(peer)} cannot be reached; check that it runs, peers.host and peers.port, "
+            f"{named(peer)} cannot be reached; check that it runs, peers.host and peers.port, "
             "and the firewall between"
         )
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         return (
-            f"{_named(peer)} rejected the association: {answer.result_str}, {answer.reason_str}; "
+            f"{named(peer)} rejected the association: {answer.result_str}, {answer.reason_str}; "
             "it must know our AE title and host, and peers.ae_title must be its own"
         )
-    return f"{_named(peer)} aborted the association or did not answer; look at its log"
+    return f"{named(peer)} aborted the association or did not answer; look at its log"
 
 
 def _read(path: Path) -> _Instance | SendOutcome:
@@ -189,18 +191,18 @@ def _send(
         return _failed(outcome, _not_accepted(peer, instance))
     if not association.is_established:
         lost = PeerUnavailableError(
-            f"the association with {_named(peer)} ended before this instance"
+            f"the association with {named(peer)} ended before this instance"
         )
         return _failed(outcome, lost)
     response = association.send_c_store(content, msg_id=message_id)
     if "Status" not in response:
-        lost = PeerUnavailableError(f"{_named(peer)} did not answer; the association is over")
+        lost = PeerUnavailableError(f"{named(peer)} did not answer; the association is over")
         return _failed(outcome, lost)
     return SendOutcome(
         instance.path,
         instance.sop_instance_uid,
         status=int(response.Status),
-        error=error_of(int(response.Status), _named(peer)),
+        error=error_of(int(response.Status), named(peer)),
         comment=str(response.get("ErrorComment", "")),
     )
 
@@ -225,10 +227,11 @@ def _content(association: Association, instance: _Instance) -> Path | Dataset | 
 
 def _not_accepted(peer: Peer, instance: _Instance) -> PeerRefusedError:
     return PeerRefusedError(
-        f"{_named(peer)} does not accept SOP class {instance.sop_class_uid} in transfer syntax "
+        f"{named(peer)} does not accept SOP class {instance.sop_class_uid} in transfer syntax "
         f"{instance.transfer_syntax_uid}; enable it there, or send to another peer"
     )
 
 
-def _named(peer: Peer) -> str:
+def named(peer: Peer) -> str:
+    """Name a peer for people."""
     return f"peer {peer.name} ({peer.ae_title} at {peer.host}:{peer.port})"

@@ -4,7 +4,6 @@ import traceback
 from dataclasses import dataclass
 
 import structlog
-from pydicom.dataset import Dataset
 
 from medaet.errors import (
     DatabaseUnavailableError,
@@ -19,6 +18,8 @@ log = structlog.get_logger()
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+UNRECOGNISED_OPERATION = 0x0211
 RESOURCE_LIMITATION = 0x0213
 OUT_OF_RESOURCES = 0xA700
 DOES_NOT_MATCH_SOP_CLASS = 0xA900
@@ -41,6 +42,12 @@ class Answer:
     reason: str
     comment: str
 
+    @property
+    def peer_comment(self) -> str:
+        """The comment as an Error Comment may hold it."""
+        comment = self.comment.encode("ascii", "replace").decode("ascii").replace("\\", "/")
+        return comment[:LONGEST_COMMENT]
+
 
 def answer_to(error: Exception) -> Answer:
     """Say what a peer is told when storing its instance raised an error."""
@@ -56,15 +63,6 @@ def answer_to(error: Exception) -> Answer:
         place=f"{where.filename}:{where.lineno}",  # and no message: it may quote the data set
     )
     return Answer(PROCESSING_FAILURE, f"a defect: {type(error).__name__}", "internal error")
-
-
-def response(answer: Answer) -> Dataset:
-    """Make the status elements of a C-STORE-RSP."""
-    elements = Dataset()
-    elements.Status = answer.status
-    comment = answer.comment.encode("ascii", "replace").decode("ascii").replace("\\", "/")
-    elements.ErrorComment = comment[:LONGEST_COMMENT]
-    return elements
 
 
 def is_stored(status: int) -> bool:
@@ -91,7 +89,7 @@ def _meaning(status: int) -> str:
     named = {
         PROCESSING_FAILURE: "processing failure",
         0x0117: "invalid SOP instance",
-        0x0122: "SOP class not supported",
+        SOP_CLASS_NOT_SUPPORTED: "SOP class not supported",
         0x0124: "not authorised",
     }
     if status in named:

@@ -1,23 +1,29 @@
 """pynetdicom as MedAET uses it: its process-wide switches, and application entities with our identity."""
 
 from ssl import SSLContext
+from typing import Any
 
 from pynetdicom import AE, _config
 from pynetdicom.association import Association
 from pynetdicom.transport import AddressInformation
 
 from medaet.dicom.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from medaet.network.checkpoint import Checkpoint
+from medaet.network.negotiation import MAXIMUM_PDU_BYTES
 from medaet.network.sockets import NETWORK_SECONDS, PeerSocket
-
-MAXIMUM_PDU_BYTES = 131_072
-"""What we announce (PS3.8 §D.1): eight times the usual 16 KB, and as much as dcmtk can send."""
 
 CONNECT_SECONDS = 10.0
 ACSE_SECONDS = 30.0
 
 
 class Entity(AE):
-    """An application entity whose outgoing associations use our sockets."""
+    """An application entity whose outgoing associations use our sockets, and lose no response."""
+
+    def associate(self, *arguments: Any, **named: Any) -> Association:
+        """Open an association (see pynetdicom)."""
+        association = super().associate(*arguments, **named)
+        association._reactor_checkpoint = Checkpoint()  # noqa: SLF001 -- there is no public way
+        return association
 
     def _create_socket(
         self,

@@ -1,4 +1,4 @@
-"""The server under the storage SCP: one listening socket, and a limit on connections that say nothing."""
+"""The server under the fallback SCP: one listening socket, and a limit on connections that say nothing."""
 
 import socket
 import sys
@@ -10,41 +10,13 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import build_context
 from pynetdicom.transport import AssociationServer, RequestHandler
 
-from medaet.errors import ConfigError
 from medaet.network.contexts import NATIVE, VERIFICATION
 from medaet.network.sockets import PeerSocket
 
 log = structlog.get_logger()
 
-BACKLOG = 128
 SPARE_CONNECTIONS = 64
 """Connections beyond the limit of associations: peers that have not asked for one yet."""
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Bind a listening socket, to be made before the processes that share it fork.
-
-    Args:
-        host: Address or name to listen on.
-        port: 0 for any free port.
-
-    Raises:
-        ConfigError: the address is in use, is not of this host, or needs privileges.
-    """
-    try:
-        family, *_, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            f"listener: {host}:{port} cannot be bound: {error.strerror}; "
-            "stop what uses it, or choose another listener.port (below 1024 takes privileges)"
-        ) from error
-    listening.setblocking(
-        False
-    )  # processes race to accept; the slower ones must not wait in accept()
-    return listening
 
 
 class Server(AssociationServer):
@@ -52,7 +24,7 @@ class Server(AssociationServer):
 
     Args:
         entity: Whose associations these are.
-        listening: From `listening_socket`.
+        listening: A bound socket.
         handlers: Pairs of pynetdicom event and callable.
         maximum_connections: TCP connections beyond this are closed at once.
         on_tick: Called about every half second.

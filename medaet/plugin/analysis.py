@@ -3,10 +3,10 @@
 import hashlib
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
 from medaet.plugin.findings import Findings
 from medaet.plugin.partner import Partner
+from medaet.plugin.recipe import Options
 from medaet.plugin.registration import Alignment
 from medaet.plugin.selector import SeriesSelector
 
@@ -41,15 +42,25 @@ class AnalysisRuntime(Protocol):
         """Say how far the analysis is, from 0 to 1."""
         ...
 
+    def load_weights(self, network: Any, path: Path) -> Any:
+        """Load a torch module's weights from a safetensors file, ready for inference on the device."""
+        ...
+
+    def torchscript(self, path: Path) -> Any:
+        """Load a TorchScript network, ready for inference on the device."""
+        ...
+
+    def tensor(self, volume: Volume) -> Any:
+        """Copy a volume's voxels to the device as a torch tensor: float32, (1, slice, row, column)."""
+        ...
+
     def segment(
         self,
         network: Any,  # a torch module; importing this contract never loads torch
-        volume: Volume,
+        volume: Volume | Sequence[Volume],
         *,
         spacing_mm: tuple[float, float, float],
-        window: tuple[int, int, int] = (96, 96, 96),
-        overlap: float = 0.25,
-        intensity: Callable[[Any], Any] = lambda image: image,
+        **options: Unpack[Options],
     ) -> NDArray[np.uint8]:
         """Run a network over a volume in sliding windows; see `medaet.compute.runtime.Runtime.segment`."""
         ...
@@ -87,7 +98,7 @@ class Analysis:
     intended_use: ClassVar[str] = ""
     not_for_diagnostic_use: ClassVar[bool] = True
     resources: ClassVar[tuple[str, ...]] = ()
-    family: ClassVar[Code] = Code("123109", "DCM", "Artificial Intelligence")
+    family: ClassVar[Code] = Code("123110", "DCM", "Artificial Intelligence")
     memory_mb: ClassVar[int] = 2000
     procedure: ClassVar[Code | None] = None
     Settings: ClassVar[type[BaseModel]] = Settings
@@ -103,7 +114,8 @@ class Analysis:
 
         Args:
             inputs: One volume for each role of the manifest; axes (slice, row, column), values after the modality
-                LUT (HU on CT).
+                LUT (HU on CT). A role that refers to another one has none: its regions are that one's
+                `Volume.regions`.
             runtime: The device, and the inference engine on it.
         """
         raise NotImplementedError
@@ -113,6 +125,11 @@ class Analysis:
         """Return the path of a file that lies beside the module of this class."""
         module = sys.modules[cls.__module__]
         return Path(str(module.__file__)).parent / name
+
+    @classmethod
+    def weights_sha256(cls) -> str:
+        """Return one SHA-256 over the resource files, in hexadecimal; it changes with every retrained weight."""
+        return _sha256(tuple(cls.resource(name) for name in sorted(cls.resources)))
 
 
 def check_manifest(analysis: type[Analysis]) -> None:
@@ -134,6 +151,12 @@ def check_manifest(analysis: type[Analysis]) -> None:
     wrong = [role for role, one in analysis.inputs.items() if not isinstance(one, SeriesSelector)]
     if wrong:
         raise PluginError(f"{where}.inputs[{wrong[0]!r}] is not a SeriesSelector")
+    images = [role for role, one in analysis.inputs.items() if one.refers_to is None]
+    lost = [role for role, one in analysis.inputs.items() if one.refers_to not in (None, *images)]
+    if lost or not images:
+        raise PluginError(
+            f"{where}.inputs: {(lost or ['no role'])[0]!r} refers to no role of images"
+        )
     _check_partners(analysis, where)
     _check_alignments(analysis, where)
     missing = [name for name in analysis.resources if not analysis.resource(name).is_file()]
@@ -162,8 +185,8 @@ def _check_alignments(analysis: type[Analysis], where: str) -> None:
 
 
 def weights_sha256(analysis: type[Analysis]) -> str:
-    """Return one SHA-256 over the analysis' resource files, in hexadecimal; it changes with every retrained weight."""
-    return _sha256(tuple(analysis.resource(name) for name in sorted(analysis.resources)))
+    """Return what stands for everything beside the code that decides an analysis' results."""
+    return analysis.weights_sha256()
 
 
 @cache

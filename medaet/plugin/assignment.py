@@ -19,6 +19,8 @@ def assigned(
 ) -> dict[str, Series]:
     """Give each role a series that fits and is not taken yet, earlier ones first.
 
+    A role that refers to another one takes only a series that refers to what that one has.
+
     Args:
         inputs: The selectors, by role.
         series: Those that may be taken, the preferred ones first.
@@ -47,9 +49,24 @@ def assigned(
             if any(one is other for other in taken.values()):
                 continue
             trial = {**taken, role: one}
-            if together(trial) and fill(rest, trial):
+            if _refer(inputs, trial, facts) and together(trial) and fill(rest, trial):
                 return True
         return fill(rest, taken)
 
     fill(list(inputs), {})
     return best
+
+
+def _refer(
+    inputs: Mapping[str, SeriesSelector],
+    taken: Mapping[str, Series],
+    facts: Callable[[Series], SeriesFacts],
+) -> bool:
+    """Tell whether every series taken refers to the one that its role says, as far as that is taken, too."""
+    for role, one in taken.items():
+        target = inputs[role].refers_to
+        if target is None or target not in taken:
+            continue
+        if facts(taken[target]).series_instance_uid not in facts(one).references:
+            return False
+    return True

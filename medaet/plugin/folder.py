@@ -111,7 +111,7 @@ def _described(segment: Segment, arrays: _Arrays) -> dict[str, Any]:
     if isinstance(voxels, Label):
         where: dict[str, Any] = {
             "labels": arrays.put_once(voxels.map),
-            "number": voxels.number,
+            "numbers": list(voxels.numbers),
         }
     else:
         where = {"bits": arrays.put("segment", np.packbits(voxels.whole()))}
@@ -149,9 +149,9 @@ def save_volume(volume: Volume, folder: Path) -> None:
 
 
 def load_volume(folder: Path) -> Volume:
-    """Map a volume's voxels into memory, read-only."""
+    """Map a volume's voxels into memory; changes stay there."""
     geometry = json.loads((folder / "volume.json").read_text(encoding="utf-8"))
-    voxels: NDArray[Any] = np.load(folder / "voxels.npy", mmap_mode="r", allow_pickle=False)
+    voxels: NDArray[Any] = np.load(folder / "voxels.npy", mmap_mode="c", allow_pickle=False)
     return Volume(
         voxels,
         np.asarray(geometry["affine"], dtype=np.float64),
@@ -186,7 +186,7 @@ def _mask(
             label_maps[name] = LabelMap(_array(folder, name, np.uint8, np.uint16))
         if label_maps[name].shape != shape:
             raise FindingsError(f"{name} does not have the shape {shape}")
-        return label_maps[name].mask(int(one["number"]))
+        return label_maps[name].mask(*(int(number) for number in one["numbers"]))
     count = int(np.prod(shape, dtype=np.int64))
     packed = _array(folder, str(one["bits"]), np.uint8)
     if len(shape) != 3 or packed.size != (count + 7) // 8:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pluggy
 
 from medaet.plugin.analysis import Analysis
+from medaet.plugin.kind import ModelKind
 
 PROJECT = "medaet"
 
@@ -15,3 +16,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def medaet_analyses() -> Sequence[type[Analysis]]:  # type: ignore[empty-body] # a specification has no body
     """Return the analyses this plugin offers, as classes; importing the module must not import torch."""
+
+
+@hookspec
+def medaet_model_kinds() -> Sequence[type[ModelKind]]:  # type: ignore[empty-body]
+    """Return the kinds of model files that this plugin can import and run, as classes."""

@@ -1,9 +1,10 @@
-"""Masks: where a segment is, as a boolean array of its own or as one number of a label map that many segments share.
+"""Masks: where a segment is, as a boolean array of its own or as numbers of a label map that many segments share.
 
 A whole-body model names a hundred structures; as boolean arrays they would need a hundred times the memory of their
 label map. Everything behind the plugin contract therefore asks a mask for one slice at a time.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -117,24 +118,24 @@ class LabelMap:
         rows = [np.bincount(plane.ravel(), minlength=most) for plane in self.labels]
         return np.array(rows, dtype=np.int64).reshape(len(rows), most)
 
-    def mask(self, number: int) -> "Label":
-        """Return the mask of one number."""
-        return Label(self, number)
+    def mask(self, *numbers: int) -> "Label":
+        """Return the mask of one number, or of several together."""
+        return Label(self, numbers)
 
 
 class Label:
-    """One number of a label map.
+    """The voxels of a label map that have one of some numbers.
 
     Attributes:
         map: The label map.
-        number: Its number there, from 1.
+        numbers: Its numbers there, from 1.
     """
 
-    def __init__(self, label_map: LabelMap, number: int) -> None:
-        if not 0 < number <= 65535:
-            raise FindingsError(f"labels are numbered from 1 to 65535, got {number}")
+    def __init__(self, label_map: LabelMap, numbers: Sequence[int]) -> None:
         self.map = label_map
-        self.number = number
+        self.numbers = tuple(sorted({int(one) for one in numbers}))
+        if not self.numbers or not 0 < self.numbers[0] <= self.numbers[-1] <= 65535:
+            raise FindingsError(f"labels are numbered from 1 to 65535, got {numbers}")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -145,22 +146,21 @@ class Label:
     def counts(self) -> NDArray[np.int64]:
         """Voxels in each slice."""
         counts = self.map.counts
-        if self.number >= counts.shape[1]:
-            return np.zeros(len(counts), np.int64)
-        found: NDArray[np.int64] = counts[:, self.number]
+        known = [one for one in self.numbers if one < counts.shape[1]]
+        found: NDArray[np.int64] = counts[:, known].sum(axis=1)
         return found
 
     def plane(self, number: int) -> NDArray[np.bool_]:
         """Return one slice, (row, column)."""
-        return np.asarray(self.map.labels[number] == self.number)
+        return self._among(np.asarray(self.map.labels[number]))
 
     def whole(self) -> NDArray[np.bool_]:
         """Return all slices."""
-        return np.asarray(self.map.labels == self.number)
+        return self._among(self.map.labels)
 
     def across(self, axis: int, index: int) -> NDArray[np.bool_]:
         """Return a cut through all slices, along one row (axis 1) or one column (axis 2)."""
-        return np.asarray(self.map.labels.take(index, axis) == self.number)
+        return self._among(np.asarray(self.map.labels.take(index, axis)))
 
     def total(self, values: NDArray[Any]) -> float:
         """Sum up, with 64 bits, the values at its voxels."""
@@ -170,3 +170,10 @@ class Label:
                 for k in np.flatnonzero(self.counts).tolist()
             )
         )
+
+    def _among(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        if len(self.numbers) == 1:
+            return np.asarray(labels == self.numbers[0])
+        chosen = np.zeros(int(np.iinfo(self.map.labels.dtype).max) + 1, np.bool_)
+        chosen[[one for one in self.numbers if one < chosen.size]] = True
+        return np.asarray(chosen[labels])

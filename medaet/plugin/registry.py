@@ -1,35 +1,87 @@
-"""The installed analyses: found by entry point, checked, and refused with a reason where they cannot be used."""
+"""The installed analyses: found by entry point and in the model store, or refused with a reason."""
 
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 
 import pluggy
 from pydantic import ValidationError
 
-from medaet.errors import ConfigError, PluginError
+from medaet.errors import ConfigError, MedaetError, PluginError
 from medaet.plugin import hookspecs
 from medaet.plugin.analysis import Analysis, check_manifest
+from medaet.plugin.kind import ModelKind
+from medaet.plugin.model import read_model
+from medaet.plugin.models import ModelStore
 
 GROUP = "medaet.plugins"
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A plugin that cannot be used, and why."""
+    """A plugin or model that cannot be used, and why."""
 
     name: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where an analysis comes from.
+
+    Attributes:
+        plugin: Name of the entry point or module, or of the kind of model.
+        distribution: Name and version of the installed package; empty for a module or a model.
+        model: Whether it is an imported model.
+    """
+
+    plugin: str
+    distribution: str = ""
+    model: bool = False
+
+    def __str__(self) -> str:
+        """Say it in a few words."""
+        return f"model ({self.plugin})" if self.model else self.distribution or self.plugin
+
+
+@dataclass(slots=True)
 class Registry:
-    """Every analysis by its name, and every plugin that was refused."""
+    """Every analysis by its name, every kind of model, and everything that was refused."""
 
     analyses: dict[str, type[Analysis]] = field(default_factory=dict)
     refused: list[Refused] = field(default_factory=list)
+    kinds: dict[str, type[ModelKind]] = field(default_factory=dict)
+    sources: dict[str, Source] = field(default_factory=dict)
+    store: ModelStore | None = None
+    _signature: tuple[tuple[str, int], ...] = ()
+
+    def refresh(self) -> bool:
+        """Look at the model store again, if it changed; analyses of plugins stay as they are.
+
+        Returns:
+            Whether it changed.
+        """
+        if self.store is None:
+            return False
+        signature = self.store.signature()
+        if signature == self._signature:
+            return False
+        # Built beside the old one and then swapped: other threads may be reading.
+        models = {name for name, source in self.sources.items() if source.model}
+        fresh = Registry(
+            analyses={k: v for k, v in self.analyses.items() if k not in models},
+            refused=[one for one in self.refused if not one.name.startswith("models/")],
+            kinds=self.kinds,
+            sources={k: v for k, v in self.sources.items() if k not in models},
+        )
+        for folder in self.store.folders():
+            _add_model(fresh, folder)
+        self._signature = signature
+        self.analyses, self.refused, self.sources = fresh.analyses, fresh.refused, fresh.sources
+        return True
 
     def with_settings(self, name: str, raw: Mapping[str, object]) -> Analysis:
         """Make an analysis with its own settings.
@@ -52,38 +104,69 @@ class Registry:
             raise ConfigError("\n".join(lines)) from error
 
 
-def discover(modules: Sequence[str] = ()) -> Registry:
+def discover(modules: Sequence[str] = (), models: Path | None = None) -> Registry:
     """Find the installed analyses; one bad plugin never hides the others.
 
     Args:
         modules: Further plugin modules to load, beside the entry points of group "medaet.plugins".
+        models: The folder of imported models.
     """
-    registry = Registry()
-    for name, module in _loaded(modules, registry):
+    registry = Registry(store=ModelStore(models) if models else None)
+    for name, distribution, module in _loaded(modules, registry):
         plugins = pluggy.PluginManager(hookspecs.PROJECT)
         plugins.add_hookspecs(hookspecs)
         try:
             plugins.register(module, name)
+            for kinds in plugins.hook.medaet_model_kinds():
+                for kind in kinds:
+                    _add_kind(registry, kind)
             for analyses in plugins.hook.medaet_analyses():
                 for analysis in analyses:
-                    _add(registry, analysis)
+                    _add(registry, analysis, Source(name, distribution))
         except Exception as error:  # noqa: BLE001 -- a plugin is a stranger's code; it is refused with its reason
             registry.refused.append(Refused(name, f"{type(error).__name__}: {error}"))
+    registry.refresh()
     return registry
 
 
-def _loaded(modules: Sequence[str], registry: Registry) -> Iterator[tuple[str, ModuleType]]:
+def _loaded(modules: Sequence[str], registry: Registry) -> Iterator[tuple[str, str, ModuleType]]:
     found = sorted(entry_points(group=GROUP), key=lambda one: one.name)
-    wanted = [(point.name, point.value) for point in found] + [(name, name) for name in modules]
-    for name, module in wanted:
+    wanted = [(point.name, _distribution(point), point.value) for point in found]
+    wanted += [(name, "", name) for name in modules]
+    for name, distribution, module in wanted:
         try:
-            yield name, importlib.import_module(module)
+            yield name, distribution, importlib.import_module(module)
         except Exception as error:  # noqa: BLE001 -- importing runs a stranger's code; it is refused with its reason
             registry.refused.append(Refused(name, f"{type(error).__name__}: {error}"))
 
 
-def _add(registry: Registry, analysis: type[Analysis]) -> None:
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else ""
+
+
+def _add(registry: Registry, analysis: type[Analysis], source: Source) -> None:
     check_manifest(analysis)
     if analysis.name in registry.analyses:
         raise PluginError(f"the name {analysis.name!r} is taken by another analysis; rename one")
     registry.analyses[analysis.name] = analysis
+    registry.sources[analysis.name] = source
+
+
+def _add_kind(registry: Registry, kind: type[ModelKind]) -> None:
+    if kind.name in registry.kinds:
+        raise PluginError(f"the kind of model {kind.name!r} is offered twice; uninstall one plugin")
+    registry.kinds[kind.name] = kind
+
+
+def _add_model(registry: Registry, folder: Path) -> None:
+    try:
+        model = read_model(folder)
+        kind = registry.kinds.get(model.kind)
+        if kind is None:
+            known = ", ".join(sorted(registry.kinds)) or "none"
+            raise PluginError(
+                f"no plugin runs models of kind {model.kind!r}; there are plugins for {known}"
+            )
+        _add(registry, kind.analysis.of(model, folder), Source(model.kind, model=True))
+    except (MedaetError, OSError) as error:
+        registry.refused.append(Refused(f"models/{folder.name}", str(error)))

@@ -67,7 +67,7 @@ class Segment:
         Args:
             label: See above.
             mask: (slice, row, column), of the shape of the input volume: a boolean array; a tensor or an array of
-                numbers, taken as "not zero"; or one number of a label map, see `segments_of`.
+                numbers, taken as "not zero"; or numbers of a label map, see `LabelMap.mask` and `segments_of`.
             code: See above, like all that follow.
             category: See above.
             modifier: See above.

@@ -38,7 +38,7 @@ class SeriesSelector:
     """The conditions a series must meet to take a role in an analysis; text is compared without case.
 
     Attributes:
-        modality: Modality (0008,0060), such as "CT" or "MR".
+        modality: Modality (0008,0060), such as "CT" or "MR"; several for any of them.
         body_part: Accepted Body Part Examined (0018,0015). Many scanners leave that attribute empty; then one of
             these words must stand in the study's, the series' or the protocol's description.
         min_slices: Fewest slices.
@@ -49,9 +49,12 @@ class SeriesSelector:
             first of several equal ones; or the first or last in time.
         irregular: "refuse" a volume in which slices are missing, doubled or spaced unevenly, or "resample" it; the
             report says what was done.
+        refers_to: Another role of the analysis. The series is then no volume of its own but holds Segmentations (SEG)
+            or RT Structure Sets (RTSTRUCT) of the series in that role, and their regions come with its volume
+            (`Volume.regions`).
     """
 
-    modality: str
+    modality: str | tuple[str, ...]
     body_part: tuple[str, ...] = ()
     min_slices: int = 1
     max_slices: int | None = None
@@ -59,6 +62,7 @@ class SeriesSelector:
     image_type_excludes: tuple[str, ...] = NEVER_VOLUMES
     volume: Literal["largest", "first", "last"] = "largest"
     irregular: Literal["refuse", "resample"] = "refuse"
+    refers_to: str | None = None
 
     @property
     def choice(self) -> Choice:
@@ -67,7 +71,11 @@ class SeriesSelector:
 
     def checks(self, series: SeriesFacts) -> tuple[Check, ...]:
         """Compare every condition, also after the first that fails, so that all can be shown."""
-        checks = [_equal("Modality", (self.modality,), series.modality)]
+        wanted = (self.modality,) if isinstance(self.modality, str) else self.modality
+        checks = [_equal("Modality", wanted, series.modality)]
+        if self.refers_to is not None:
+            found = ", ".join(series.references)
+            checks.append(Check("references", f"a series as {self.refers_to}", found, bool(found)))
         if self.body_part:
             checks.append(self._body_part(series))
         checks.append(self._slices(series))

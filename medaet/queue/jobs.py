@@ -2,16 +2,14 @@
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Select, case, select
 from sqlalchemy.orm import Session
 
 from medaet.clock import Clock
 from medaet.errors import (
-    ChildCrashedError,
     DatabaseUnavailableError,
-    LeaseLostError,
     MedaetError,
     OutOfSpaceError,
     PermanentError,
@@ -20,6 +18,7 @@ from medaet.errors import (
 from medaet.queue import moves
 from medaet.queue.backoff import backoff
 from medaet.queue.enqueue import enqueue
+from medaet.queue.holding import held, known, locked, rescued
 from medaet.queue.keep import keep_results
 from medaet.queue.rows import Job, JobInput, NewJob, NewResult, read_jobs
 from medaet.queue.state import HELD, allowed
@@ -64,7 +63,14 @@ class JobQueue:
         """
         return enqueue(session, new, now=self._clock.now(), maximum_attempts=self._maximum_attempts)
 
-    def lease(self, worker: str, length: timedelta) -> Job | None:
+    def lease(
+        self,
+        worker: str,
+        length: timedelta,
+        *,
+        only: Priority | None = None,
+        waited: timedelta = timedelta(0),
+    ) -> Job | None:
         """Take the ready job that has been due longest, urgent ones first, or None.
 
         The lease ends by itself: a worker that dies needs no clean-up, only patience.
@@ -72,8 +78,10 @@ class JobQueue:
         Args:
             worker: Name of the leasing process, for people who read the table.
             length: How long the worker may be silent before others may take the job.
+            only: Leave jobs of another priority to others.
+            waited: Leave jobs that have not been due for so long to workers that have nothing to do.
         """
-        return self._lease(JobState.READY, worker, length)
+        return self._lease(JobState.READY, worker, length, only=only, waited=waited)
 
     def lease_encoding(self, worker: str, length: timedelta) -> Job | None:
         """Take the analysed job that has been due longest, urgent ones first, or None."""
@@ -86,7 +94,7 @@ class JobQueue:
             LeaseLostError: another worker may hold the job; drop the work.
         """
         with self._database.write() as session:
-            _held(session, job, job.state).lease_ends_at = self._clock.now() + length
+            held(session, job, job.state).lease_ends_at = self._clock.now() + length
 
     def complete(self, job: Job, *, findings_path: str, device: str) -> None:
         """Hand an analysed job on to be encoded, with a budget of attempts of its own.
@@ -101,7 +109,7 @@ class JobQueue:
         """
         now = self._clock.now()
         with self._database.write() as session:
-            row = _held(session, job, JobState.LEASED)
+            row = held(session, job, JobState.LEASED)
             moves.move(row, JobState.ANALYSED)
             row.findings_path, row.device, row.due_at = findings_path, device, now
             row.last_attempt = row.attempt + self._maximum_attempts
@@ -118,7 +126,7 @@ class JobQueue:
         """
         now = self._clock.now()
         with self._database.write() as session:
-            row = _held(session, job, JobState.ENCODING)
+            row = held(session, job, JobState.ENCODING)
             moves.move(row, JobState.DONE)
             row.finished_at = now
             row.last_error = row.error_class = None
@@ -135,7 +143,7 @@ class JobQueue:
         now = self._clock.now()
         name, reason = type(error).__name__, str(error)
         with self._database.write() as session:
-            row = _held(session, job, job.state)
+            row = held(session, job, job.state)
             if isinstance(error, ENVIRONMENT_ERRORS):
                 row.last_attempt += 1
             if not isinstance(error, TransientError) or row.attempt >= row.last_attempt:
@@ -155,6 +163,20 @@ class JobQueue:
                 wait_seconds=wait.total_seconds(),
             )
 
+    def give_back(self, job: Job) -> None:
+        """Let another worker have a leased job that was not begun; it costs no attempt.
+
+        Raises:
+            LeaseLostError: another worker may hold the job already.
+        """
+        now = self._clock.now()
+        with self._database.write() as session:
+            row = held(session, job, JobState.LEASED)
+            moves.move(row, JobState.READY)
+            row.due_at = now
+            row.last_attempt += 1
+            moves.tell(session, row, "job.returned", now, attempt=row.attempt)
+
     def bury(self, job_id: int, reason: str) -> None:
         """Give up on a job because a person says so; whoever holds it loses it.
 
@@ -162,7 +184,7 @@ class JobQueue:
             PermanentError: there is no such job, or nothing is left to give up.
         """
         with self._database.write() as session:
-            row = _locked(session, job_id)
+            row = locked(session, job_id)
             if not allowed(row.state, JobState.DEAD):
                 raise PermanentError(
                     f"job {job_id} is {row.state}; only unfinished ones can be buried"
@@ -177,7 +199,7 @@ class JobQueue:
             PermanentError: there is no such job, or it is not dead.
         """
         with self._database.write() as session:
-            row = _locked(session, job_id)
+            row = locked(session, job_id)
             if row.state is not JobState.DEAD:
                 raise PermanentError(f"job {job_id} is {row.state}; only dead ones can be requeued")
             attempts = self._maximum_attempts
@@ -199,7 +221,7 @@ class JobQueue:
         with self._database.write() as session:
             rows = session.scalars(ended.with_for_update(key_share=True, skip_locked=True)).all()
             for row in rows:
-                _rescue(session, row, now)
+                rescued(session, row, now)
             return len(rows)
 
     def get(self, job_id: int) -> Job:
@@ -209,17 +231,27 @@ class JobQueue:
             PermanentError: there is no such job.
         """
         with self._database.read() as session:
-            return read_jobs(session, [_known(session.get(JobRow, job_id), job_id)])[0]
+            return read_jobs(session, [known(session.get(JobRow, job_id), job_id)])[0]
 
-    def _lease(self, waiting: JobState, worker: str, length: timedelta) -> Job | None:
+    def _lease(
+        self,
+        waiting: JobState,
+        worker: str,
+        length: timedelta,
+        *,
+        only: Priority | None = None,
+        waited: timedelta = timedelta(0),
+    ) -> Job | None:
         now = self._clock.now()
         urgency = case((JobRow.priority == Priority.STAT, 0), else_=1)
         due = (
             select(JobRow)
-            .where(JOBS_UNDER_WAY, JobRow.state == waiting, JobRow.due_at <= now)
+            .where(JOBS_UNDER_WAY, JobRow.state == waiting, JobRow.due_at <= now - waited)
             .order_by(urgency, JobRow.due_at, JobRow.id)
             .limit(1)
         )
+        if only is not None:
+            due = due.where(JobRow.priority == only)
         if not self._finds(due):
             return None
         with self._database.write() as session:
@@ -243,39 +275,3 @@ class JobQueue:
             query = query.where(JobRow.state == state)
         with self._database.read() as session:
             return read_jobs(session, session.scalars(query).all())
-
-
-def _held(session: Session, job: Job, state: JobState) -> JobRow:
-    """Read and lock the row of a job that its holder still holds."""
-    row = session.scalars(
-        select(JobRow)
-        .where(JobRow.id == job.id, JobRow.attempt == job.attempt, JobRow.state == state)
-        .with_for_update(key_share=True)
-    ).one_or_none()
-    if row is None or state not in HELD:
-        raise LeaseLostError(
-            f"attempt {job.attempt} of job {job.id} no longer holds it; drop what it made"
-        )
-    return row
-
-
-def _locked(session: Session, job_id: int) -> JobRow:
-    query = select(JobRow).where(JobRow.id == job_id).with_for_update(key_share=True)
-    return _known(session.scalars(query).one_or_none(), job_id)
-
-
-def _known(row: JobRow | None, job_id: int) -> JobRow:
-    if row is None:
-        raise PermanentError(f"there is no job {job_id}; `medaet jobs list` shows those there are")
-    return row
-
-
-def _rescue(session: Session, row: JobRow, now: datetime) -> None:
-    """Give one job back, or bury it if this was its last attempt."""
-    error = ChildCrashedError.__name__
-    reason = f"{row.leased_by} fell silent during attempt {row.attempt}"
-    if row.attempt >= row.last_attempt:
-        moves.bury(session, row, error=error, reason=reason, now=now)
-        return
-    moves.hand_back(row, error=error, reason=reason, due_at=now)
-    moves.tell(session, row, "job.rescued", now, attempt=row.attempt, reason=reason)

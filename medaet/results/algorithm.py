@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from medaet.dicom.codes import Code
@@ -32,6 +32,7 @@ class Algorithm:
         seconds: How long it took.
         instance_key: Stands for study, algorithm, version, weights, settings and inputs; UIDs
             derive from it.
+        computed: How networks were computed, in words: engine, precision and its certificate, steps to save memory.
         procedure: Procedure reported (PS3.16 CID 100); None for the imaging procedure of the
             modality.
         precision: Of the computation, such as "float32"; empty when the run does not say.
@@ -50,6 +51,7 @@ class Algorithm:
     started_at: datetime
     seconds: float
     instance_key: str
+    computed: Mapping[str, str] = field(default_factory=dict)
     procedure: Code | None = None
     precision: str = ""
     steps: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class Algorithm:
             "weights sha256": self.weights_sha256,
             "settings": json.dumps(dict(self.settings), sort_keys=True, default=str),
             "device": self.device,
+            **self.computed,
             "seconds": f"{self.seconds:.1f}",
             **({"precision": self.precision} if self.precision else {}),
             **({"memory steps": ", ".join(self.steps)} if self.steps else {}),

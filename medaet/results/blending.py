@@ -17,6 +17,7 @@ from medaet.results.header import (
     complete,
     equipment,
     fitting,
+    leave_side_open,
     put_body_part,
 )
 from medaet.results.panel import grey_window
@@ -75,6 +76,7 @@ def blended_view(
     )
     complete(dataset, fixed, algorithm, "blended view")
     put_body_part(dataset, fixed.first)
+    leave_side_open(dataset)
     del dataset.ContentDate, dataset.ContentTime  # a presentation has dates of its own
     dataset.PresentationCreationDate = dataset.SeriesDate
     dataset.PresentationCreationTime = dataset.SeriesTime

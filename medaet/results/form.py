@@ -69,9 +69,11 @@ def parts(segments: Sequence[Segment], series: SourceSeries, form: Form) -> list
 def overlap(segments: Sequence[Segment]) -> bool:
     """Tell whether a voxel belongs to more than one segment."""
     masks = [one.voxels for one in segments]
-    labels = {(id(one.map), one.number) for one in masks if isinstance(one, Label)}
-    if len(labels) == len(masks) and len({label_map for label_map, _ in labels}) == 1:
-        return False
+    labels = [one for one in masks if isinstance(one, Label)]
+    if len(labels) == len(masks) and len({id(one.map) for one in labels}) == 1:
+        numbers = [number for one in labels for number in one.numbers]
+        if len(set(numbers)) == len(numbers):
+            return False
     slices = segments[0].voxels.shape[0] if segments else 0
     for number in range(slices):
         held = [one for one in segments if one.voxels.counts[number]]

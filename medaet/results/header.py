@@ -136,10 +136,14 @@ def complete(dataset: Dataset, series: SourceSeries, algorithm: Algorithm, what:
 
 
 def put_body_part(dataset: Dataset, header: Dataset) -> None:
-    """Copy the body part; where the source names none, nobody can say whether it has two sides (PS3.3 §C.7.3.1)."""
+    """Copy the body part, where the source names one."""
     if header.get("BodyPartExamined"):
         dataset.BodyPartExamined = header.BodyPartExamined
-    else:
+
+
+def leave_side_open(dataset: Dataset) -> None:
+    """Say of a picture or map without a body part that nobody knows whether it has two sides (PS3.3 §C.7.3.1)."""
+    if "BodyPartExamined" not in dataset:
         dataset.Laterality = ""
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import highdicom
-import numpy as np
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -12,6 +11,7 @@ from medaet.dicom.geometry import Plane
 from medaet.plugin.findings import Findings
 from medaet.results.algorithm import MANUFACTURER, Algorithm
 from medaet.results.header import SERIES_NUMBERS, coded, complete, fitting
+from medaet.results.point import largest_plane
 from medaet.results.source import SourceSeries
 from medaet.results.stand_in import stand_ins
 
@@ -23,14 +23,13 @@ def key_planes(findings: Findings, series: SourceSeries) -> list[Plane]:
 
     Structures that cover most go first where there are more.
     """
-    slices = np.asarray(series.volume.slices)
     largest: dict[int, int] = {}
     for segment in findings.segments:
-        if segment.role == series.role and segment.count:
-            counts = segment.voxels.counts[slices]
-            plane = int(counts.argmax())
-            if counts[plane]:
-                largest[plane] = max(largest.get(plane, 0), int(counts[plane]))
+        if segment.role == series.role:
+            plane = largest_plane(segment, series.volume)
+            if plane is not None:
+                count = int(segment.voxels.counts[series.volume.slices[plane]])
+                largest[plane] = max(largest.get(plane, 0), count)
     most = sorted(largest, key=lambda plane: -largest[plane])[:MOST_IMAGES]
     return [series.volume.planes[plane] for plane in sorted(most)]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from highdicom import sr
 from pydicom import Dataset
 
@@ -11,6 +12,8 @@ from medaet.plugin.segment import Segment
 from medaet.results.algorithm import MANUFACTURER, Algorithm
 from medaet.results.description import tracking_uid
 from medaet.results.header import LONG_STRING, coded, fitting
+from medaet.results.point import Point, point_of
+from medaet.results.source import SourceSeries
 
 
 def measurement_groups(
@@ -40,6 +43,21 @@ def measurement_groups(
     if whole_series(findings) or not groups:
         groups.append(_series_group(findings, header, algorithm))
     return groups
+
+
+def point_groups(
+    findings: Findings, series: Mapping[str, SourceSeries], algorithm: Algorithm
+) -> list[sr.templates.Template]:
+    """Return a further group for each segment, which holds a point in it, tied to the first by its tracking UID.
+
+    Source:
+        PS3.16 TID 1410.
+    """
+    return [
+        _point_group(segment, point, series[str(segment.role)], algorithm)
+        for segment in findings.segments
+        if (point := point_of(segment, series[str(segment.role)].volume))
+    ]
 
 
 def whole_series(findings: Findings) -> bool:
@@ -79,6 +97,30 @@ def _group(
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         **shared,
         referenced_segment=_reference(encoded, tracking_uid(segment, algorithm)),
+    )
+
+
+def _point_group(
+    segment: Segment, point: Point, series: SourceSeries, algorithm: Algorithm
+) -> sr.templates.Template:
+    plane = point.plane
+    image = sr.SourceImageForRegion(
+        series.instances[plane.sop_instance_uid].sop_class_uid,
+        plane.sop_instance_uid,
+        [plane.frame] if plane.frame else None,
+    )
+    return sr.PlanarROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=tracking_uid(segment, algorithm),
+            identifier=fitting(segment.label, series.first, length=LONG_STRING),
+        ),
+        referenced_region=sr.ImageRegion(
+            sr.GraphicTypeValues.POINT, np.array([point.graphic_data]), image
+        ),
+        finding_category=coded(segment.category),
+        finding_type=coded(segment.code),
+        finding_sites=_finding_sites(segment),
+        algorithm_id=_identification(algorithm, series.first, []),
     )
 
 

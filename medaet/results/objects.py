@@ -204,6 +204,7 @@ class _Run:
             segmentations=self._segmentations if form.segments else [],
             sentences=self._sentences(),
             problems=list(dict.fromkeys(one.code.value for one in met)),
+            points=self._source.volumes if form.points else None,
         )
         self._add("SR", written, path, prove_report(path, account))
 

@@ -17,6 +17,7 @@ from medaet.results.header import (
     complete,
     equipment,
     fitting,
+    leave_side_open,
     put_body_part,
 )
 from medaet.results.multi_frame import (
@@ -96,7 +97,9 @@ def _header(
         real_world_value_mappings=[mapping],
         voi_lut_transformations=[
             highdicom.VOILUTTransformation(
-                window_center=(low + high) / 2, window_width=max(high - low, 1e-6)
+                window_center=(low + high) / 2,
+                window_width=max(high - low, 1e-6),
+                voi_lut_function="LINEAR_EXACT",
             )
         ],
         content_description=fitting(found.label, series.first, length=LONG_STRING),
@@ -107,6 +110,8 @@ def _header(
     keep_shared(dataset)
     fix_dimension_organization(dataset, algorithm.uid("PM", "dimensions", str(number)))
     put_sources(dataset, series, ())
+    dataset.ContentCreatorName = ""  # no person; must be there all the same (PS3.3 §10.9)
     complete(dataset, series, algorithm, "map")
     put_body_part(dataset, series.first)
+    leave_side_open(dataset)
     return dataset

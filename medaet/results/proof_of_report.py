@@ -4,12 +4,14 @@ It shares no code with the encoder: pydicom reads tags, and the content tree is 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from pydicom import Dataset
 
+from medaet.dicom.volume import Volume
 from medaet.errors import ProofError
 from medaet.plugin.findings import Findings, Measurement
 from medaet.results.original import (
@@ -19,6 +21,7 @@ from medaet.results.original import (
     refused_when_malformed,
 )
 from medaet.results.proof import Expectation
+from medaet.results.proof_of_points import prove_points
 
 _TRACKING_UID = "112040"
 _GROUP = "125007"
@@ -59,6 +62,7 @@ class Account:
         sentences: The sentences that it must hold; the character set may have changed their
             letters.
         problems: Code values of the problems of the inputs.
+        points: The volumes by role where each structure has a point in it.
     """
 
     findings: Findings
@@ -66,6 +70,7 @@ class Account:
     segmentations: Sequence[Path]
     sentences: Sequence[str]
     problems: Sequence[str] = ()
+    points: Mapping[str, Volume] | None = None
 
 
 def prove_report(path: Path, expected: Account) -> dict[str, object]:
@@ -90,7 +95,9 @@ def prove_report(path: Path, expected: Account) -> dict[str, object]:
         _prove_completion(dataset, expected.findings)
         _prove_evidence(dataset, images | {str(each.SOPInstanceUID) for each in encoded})
         items = list(_walk(_items(dataset)))
-        groups = [item for item in items if item.concept == _GROUP]
+        every = [item for item in items if item.concept == _GROUP]
+        groups = [item for item in every if not _is_point(item)]
+        _prove_points([item.dataset for item in every if _is_point(item)], expected)
         references = _prove_groups(groups, expected.findings, encoded)
         _prove_sentences(items, expected.sentences)
         _prove_codes(items, expected)
@@ -101,6 +108,20 @@ def prove_report(path: Path, expected: Account) -> dict[str, object]:
         "segment_references": references,
         "images": len(images),
     }
+
+
+def _is_point(group: _Item) -> bool:
+    return any(child.value_type == "SCOORD" for child in group.children)
+
+
+def _prove_points(groups: Sequence[Dataset], expected: Account) -> None:
+    volumes = expected.points or {}
+    shown = [
+        one
+        for one in expected.findings.segments
+        if volumes and one.voxels.counts[np.asarray(volumes[str(one.role)].slices)].any()
+    ]
+    prove_points(groups, shown, volumes)
 
 
 def _prove_completion(dataset: Dataset, findings: Findings) -> None:

@@ -20,6 +20,7 @@ from medaet.results.header import (
     complete,
     equipment,
     fitting,
+    leave_side_open,
     put_body_part,
 )
 from medaet.results.multi_frame import references
@@ -78,6 +79,7 @@ def _header(
     dataset.ContentCreatorName = ""
     complete(dataset, fixed, algorithm, "registration")
     put_body_part(dataset, fixed.first)
+    leave_side_open(dataset)
     return dataset
 
 

@@ -19,6 +19,7 @@ from medaet.results.header import (
     complete,
     equipment,
     fitting,
+    leave_side_open,
     put_body_part,
 )
 from medaet.results.multi_frame import references
@@ -119,6 +120,7 @@ def _template(
     _put_derivation(dataset, one, registration, moving)
     complete(dataset, fixed, algorithm, f"{one.moving} on {one.fixed}")
     put_body_part(dataset, moving.first)
+    leave_side_open(dataset)
     put_common_references(dataset, (moving,), {})
     del dataset.SOPInstanceUID, dataset.InstanceNumber
     return dataset

@@ -14,7 +14,13 @@ from medaet.plugin.findings import Findings
 from medaet.plugin.segment import Segment
 from medaet.results.algorithm import Algorithm
 from medaet.results.colours import Colour, colours
-from medaet.results.header import SERIES_NUMBERS, complete, equipment, put_body_part
+from medaet.results.header import (
+    SERIES_NUMBERS,
+    complete,
+    equipment,
+    leave_side_open,
+    put_body_part,
+)
 from medaet.results.multi_frame import references
 from medaet.results.panel import grey_window, panels
 from medaet.results.picture import TEXT, Size, picture
@@ -95,6 +101,7 @@ def summary(
         dataset.ContentTime,
     )
     put_body_part(dataset, series.first)
+    leave_side_open(dataset)
     return dataset
 
 

@@ -180,6 +180,7 @@ def _header(
         max_fractional_value=255,
     )
     del dataset.PerFrameFunctionalGroupsSequence, dataset.PixelData
+    dataset.ContentCreatorName = ""  # no person; must be there all the same (PS3.3 §10.9)
     keep_shared(dataset)
     if packed:
         dataset.file_meta.TransferSyntaxUID = JPEGLSLossless

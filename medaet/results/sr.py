@@ -26,7 +26,7 @@ from medaet.results.header import (
     fitting,
 )
 from medaet.results.library import image_library
-from medaet.results.measurement import measurement_groups
+from medaet.results.measurement import measurement_groups, point_groups
 from medaet.results.recipe import FULL_REPORT, PLAIN, Recipe
 from medaet.results.source import SourceSeries
 from medaet.results.stand_in import stand_ins
@@ -62,7 +62,7 @@ def report(
     document = sr.Comprehensive3DSR if form.three_dimensional else sr.ComprehensiveSR
     dataset: Dataset = document(
         evidence=evidence,
-        content=_content(findings, primary, series, segmentations, algorithm),
+        content=_content(findings, series, segmentations, algorithm, points=form.points),
         series_instance_uid=algorithm.uid("SR", "series", *recipe.variant),
         series_number=SERIES_NUMBERS["SR"],
         sop_instance_uid=algorithm.uid("SR", "instance", *recipe.variant),
@@ -112,15 +112,21 @@ def _says_something(findings: Findings) -> bool:
 
 def _content(
     findings: Findings,
-    primary: SourceSeries,
     series: Mapping[str, SourceSeries],
     segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
+    *,
+    points: bool,
 ) -> Dataset:
+    primary = next(iter(series.values()))
+    groups = measurement_groups(findings, primary.first, segmentations, algorithm)
     measurement_report = sr.MeasurementReport(
         observation_context=_observer(algorithm, primary.first),
         procedure_reported=coded(algorithm.procedure or _procedure(primary)),
-        imaging_measurements=measurement_groups(findings, primary.first, segmentations, algorithm),
+        imaging_measurements=[
+            *groups,
+            *(point_groups(findings, series, algorithm) if points else []),
+        ],
     )
     root: Dataset = measurement_report[0]
     items = list(root.ContentSequence)

@@ -6,19 +6,43 @@ share; waiting for it is a queue in the kernel instead of SQLite's busy loop.
 """
 
 import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import PoolProxiedConnection
 
 from medaet.errors import ConfigError, DatabaseUnavailableError
 
 BUSY_SECONDS = 30
+
+
+class Cursor(Protocol):
+    """What is used of a driver's cursor (PEP 249)."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows the last statement changed."""
+        ...
+
+    def execute(self, statement: str, parameters: Any = ...) -> object:
+        """Run a statement."""
+        ...
+
+    def executemany(self, statement: str, parameters: Any) -> object:
+        """Run a statement for each set of parameters."""
+        ...
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+        ...
 
 
 class Database:
@@ -43,6 +67,13 @@ class Database:
                 "postgresql+psycopg://USER@HOST/NAME (and install medaet[postgres])"
             ) from error
         self._writer = _WriterLock(self.engine)
+        self._direct: PoolProxiedConnection | None = None
+        self._direct_lock = threading.Lock()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether a connection may break while the database is well."""
+        return self.engine.dialect.name != "sqlite"
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -63,12 +94,38 @@ class Database:
         ):
             yield session
 
+    @contextmanager
+    def direct_write(self) -> Iterator[Cursor]:
+        """Open a write transaction of the driver's own, on a connection that is kept: see `medaet.store.direct`.
+
+        Raises:
+            DatabaseUnavailableError: it may be that the transaction was committed all the same.
+        """
+        with self._writer, self._direct_lock, self._reachable(), self._reachable_driver():
+            if self._direct is None:
+                self._direct = self.engine.raw_connection()
+            connection = self._direct
+            try:
+                cursor = connection.cursor()
+                if self.engine.dialect.name == "sqlite":
+                    cursor.execute("BEGIN IMMEDIATE")
+                yield cursor
+                connection.commit()
+                cursor.close()
+            except BaseException:
+                self._undo_direct()
+                raise
+
     def dispose(self) -> None:
         """Close every pooled connection; call it in a child after a fork."""
         self.engine.dispose(close=False)
 
     def close(self) -> None:
         """Close every connection."""
+        with self._direct_lock:
+            if self._direct is not None:
+                self._direct.close()
+                self._direct = None
         self.engine.dispose()
 
     @contextmanager
@@ -80,6 +137,26 @@ class Database:
                 f"the {self.engine.dialect.name} database does not answer: {error.orig}"
             ) from error
 
+    def _undo_direct(self) -> None:
+        """Roll back, or forget a connection that cannot even do that."""
+        connection = self._direct
+        assert connection is not None
+        try:
+            connection.rollback()
+        except Exception:  # noqa: BLE001 -- any of the driver's errors; the first one is what is told
+            connection.invalidate()
+            self._direct = None
+
+    @contextmanager
+    def _reachable_driver(self) -> Iterator[None]:
+        dialect = self.engine.dialect
+        try:
+            yield
+        except dialect.loaded_dbapi.OperationalError as error:
+            raise DatabaseUnavailableError(
+                f"the {dialect.name} database does not answer: {error}"
+            ) from error
+
 
 class _WriterLock:
     """Lets one writer at a time into a SQLite file; does nothing on other databases."""
@@ -87,9 +164,9 @@ class _WriterLock:
     def __init__(self, engine: Engine) -> None:
         database = engine.url.database
         is_file = engine.dialect.name == "sqlite" and database not in (None, "", ":memory:")
-        self._path = Path(f"{database}.writer") if is_file else None
+        self._path = f"{database}.writer" if is_file else None
         self._threads = threading.Lock() if engine.dialect.name == "sqlite" else None
-        self._held = threading.local()
+        self._held = -1
 
     def __enter__(self) -> None:
         if self._threads is None:
@@ -97,8 +174,9 @@ class _WriterLock:
         self._threads.acquire()
         try:
             if self._path is not None:
-                self._held.file = self._path.open("ab")
-                fcntl.flock(self._held.file, fcntl.LOCK_EX)
+                # Opened each time: a descriptor that a fork has copied would lock for both.
+                self._held = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+                fcntl.flock(self._held, fcntl.LOCK_EX)
         except OSError as error:
             self._threads.release()
             raise DatabaseUnavailableError(
@@ -109,7 +187,7 @@ class _WriterLock:
         if self._threads is None:
             return
         if self._path is not None:
-            self._held.file.close()  # closing the file gives up its lock
+            os.close(self._held)  # closing the file gives up its lock
         self._threads.release()
 
 

@@ -1,24 +1,23 @@
 """The spool: instance files that are complete and synced before anyone hears of them.
 
-    in/*.part                                      being written; removed at the next start
-    instances/<aa>/<sha256 of the UID>/<sha256 of the bytes>.dcm
-    work/<job>/<attempt>/                          volumes and whatever the worker child writes
-    findings/<job>/<attempt>/                      kept until the results are proven
+    in/*.part                             being written; removed at the next start
+    instances/<random>/<number>.dcm       received; the instance table says which is which
+    work/<job>/<attempt>/                 volumes and whatever the worker child writes
+    findings/<job>/<attempt>/             kept until the results are proven
     results/<job>/<sha256 of the UID>.dcm
 
-Names are hashes and numbers: nothing that a peer sends becomes part of a path.
+Names are numbers and hashes: nothing that a peer sends becomes part of a path.
 """
 
-import contextlib
 import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medaet.dicom.identity import InstanceHeader, hashed
+from medaet.dicom.identity import hashed
 from medaet.errors import OutOfSpaceError
 
 Buffer = bytes | bytearray | memoryview
@@ -26,6 +25,9 @@ Buffer = bytes | bytearray | memoryview
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 BUFFERS_A_CALL = 512  # below IOV_MAX, which is 1024 on Linux
+LOW_FRACTION = 1.2
+"""Below so many times the reserve, associations are rejected for now; below the reserve, instances are refused."""
+
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -43,40 +45,39 @@ class StoredFile:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A file of the spool whose digest may not be known yet.
+
+    Attributes:
+        path: Relative to the spool.
+        sha256: Of the whole file, in hexadecimal; None while nobody has computed it.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str | None = None
+
+
 class Spool:
     """The folder that holds instances, findings and results.
 
     Args:
         root: The spool's folder; made when it is missing.
         minimum_free_bytes: What instances must leave free, so that the database can still commit.
-        durable: Whether an instance survives a power cut once `put` returns; False is mode `crash`
-            of the listener.
+        durable: Whether a received instance survives a power cut; False is mode `crash` of the listener.
     """
 
     def __init__(self, root: Path, *, minimum_free_bytes: int = 0, durable: bool = True) -> None:
         self.root = root
         self._minimum_free_bytes = minimum_free_bytes
-        self._durable = durable
+        self.durable = durable
         self._incoming = root / "in"
-        self._synced: set[Path] = set()
-        with _explained(root):
+        with explained(root):
             self._incoming.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             if durable:
-                _sync(root)
-                _sync(root.parent)
-
-    def put(self, header: InstanceHeader, content: Sequence[Buffer]) -> StoredFile:
-        """Store one received instance.
-
-        Args:
-            header: Of the instance; its SOP Instance UID decides the folder.
-            content: A whole file (PS3.10 §7), in pieces, in order.
-
-        Raises:
-            OutOfSpaceError: the file system has no room, keeps no reserve, or cannot be written.
-        """
-        name = hashed(header.sop_instance_uid)
-        return self._store(Path("instances", name[:2], name), content, durable=self._durable)
+                sync(root)
+                sync(root.parent)
 
     def adopt_result(self, job_id: int, sop_instance_uid: str, path: Path) -> StoredFile:
         """Store one encoded result; it always survives a power cut, since its findings go next.
@@ -90,12 +91,12 @@ class Spool:
             OutOfSpaceError: the file cannot be synced or named.
         """
         target = self.results(job_id).relative_to(self.root) / f"{hashed(sop_instance_uid)}.dcm"
-        with _explained(self.root):
+        with explained(self.root):
             with path.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
                 size_bytes = os.fstat(file.fileno()).st_size
                 os.fsync(file.fileno())
-            self._place(path, self.root / target, durable=True)
+            self._place(path, self.root / target)
         return StoredFile(path=str(target), sha256=sha256, size_bytes=size_bytes)
 
     def path(self, relative: str) -> Path:
@@ -119,99 +120,99 @@ class Spool:
 
         Nobody was told that these are stored. Call it only while no receiver runs.
         """
-        with _explained(self.root):
+        with explained(self.root):
             parts = list(self._incoming.glob("*.part"))
             for part in parts:
                 part.unlink(missing_ok=True)
         return len(parts)
 
-    def _store(
-        self, folder: Path, content: Sequence[Buffer], *, durable: bool, name: str | None = None
-    ) -> StoredFile:
-        size_bytes = sum(memoryview(piece).nbytes for piece in content)
-        with _explained(self.root):
-            self._check_space(size_bytes)
-            with self._part() as part:
-                sha256 = _write(part, content, durable=durable)
-                target = folder / f"{name or sha256}.dcm"
-                self._place(part, self.root / target, durable=durable)
-        return StoredFile(path=str(target), sha256=sha256, size_bytes=size_bytes)
+    def new_part(self) -> str:
+        """Return the path of a file that is not there yet, to be written and then renamed."""
+        return f"{self._incoming}/{secrets.token_hex(16)}.part"
 
-    def _place(self, part: Path, target: Path, *, durable: bool) -> None:
-        """Give a complete file its name, and make that name survive."""
-        folder, shelf = target.parent, target.parent.parent
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        part.rename(target)
-        if not durable:
-            return
-        _sync(folder)
-        _sync(shelf)
-        if (
-            shelf not in self._synced
-        ):  # another process may have made it and not yet synced its name
-            for above in shelf.relative_to(self.root).parents:
-                _sync(self.root / above)
-            self._synced.add(shelf)
+    def shortage(self) -> str | None:
+        """Say that room is running out, a little before it has; None while there is enough."""
+        free = self._free_bytes()
+        if free >= self._minimum_free_bytes * LOW_FRACTION:
+            return None
+        return f"the spool has {free} bytes free"
 
-    def _check_space(self, size_bytes: int) -> None:
-        found = os.statvfs(self._incoming)
-        free = found.f_bavail * found.f_frsize
+    def check_space(self, size_bytes: int) -> None:
+        """Make sure that so many bytes leave the reserve free.
+
+        Raises:
+            OutOfSpaceError: they do not.
+        """
+        free = self._free_bytes()
         if free - size_bytes < self._minimum_free_bytes:
             raise OutOfSpaceError(
                 f"the spool {self.root} has {free} bytes free and must keep "
                 f"{self._minimum_free_bytes}; make room, or lower spool.minimum_free_bytes"
             )
 
-    @contextlib.contextmanager
-    def _part(self) -> Iterator[Path]:
-        """Yield a name of which there is only one, and remove the file if it gets no other."""
-        part = self._incoming / f"{secrets.token_hex(16)}.part"
-        try:
-            yield part
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+    def _free_bytes(self) -> int:
+        found = os.statvfs(self._incoming)
+        return found.f_bavail * found.f_frsize
+
+    def _place(self, part: Path, target: Path) -> None:
+        """Give a complete file its name, and make that name survive."""
+        folder = target.parent
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        part.rename(target)
+        sync(folder)
+        for above in folder.relative_to(self.root).parents:
+            sync(self.root / above)
 
 
-def _write(part: Path, content: Sequence[Buffer], *, durable: bool) -> str:
-    """Write the pieces to a new file and return their SHA-256."""
-    digest = hashlib.sha256()
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    try:
-        for first in range(0, len(content), BUFFERS_A_CALL):
-            pieces = [
-                memoryview(piece).cast("B") for piece in content[first : first + BUFFERS_A_CALL]
-            ]
-            for piece in pieces:
-                digest.update(piece)
-            _write_all(descriptor, pieces)
-        if durable:
-            os.fsync(descriptor)  # never tried twice: Linux drops the pages that it failed to write
-    finally:
-        os.close(descriptor)
-    return digest.hexdigest()
-
-
-def _write_all(descriptor: int, pieces: list[memoryview]) -> None:
-    """Write pieces in as few system calls as the kernel allows."""
-    while pieces:
+def write_all(descriptor: int, content: Sequence[Buffer]) -> int:
+    """Write pieces in as few system calls as the kernel allows; return how many bytes they are."""
+    size_bytes = 0
+    for first in range(0, len(content), BUFFERS_A_CALL):
+        pieces = list(content[first : first + BUFFERS_A_CALL])
+        expected = sum(map(len, pieces))
         written = os.writev(descriptor, pieces)
-        while pieces and written >= len(pieces[0]):
-            written -= len(pieces.pop(0))
-        if pieces:
-            pieces[0] = pieces[0][written:]
+        size_bytes += expected
+        while written < expected:  # a disk that is nearly full takes a part
+            pieces = _behind(pieces, written)
+            expected -= written
+            written = os.writev(descriptor, pieces)
+    return size_bytes
+
+
+def _behind(pieces: Sequence[Buffer], written: int) -> list[Buffer]:
+    """Return what is left of pieces of which so many bytes are written."""
+    left: list[Buffer] = []
+    for piece in pieces:
+        left.append(memoryview(piece)[written:])
+        written = max(written - len(piece), 0)
+    return [piece for piece in left if len(piece)]
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal.
+
+    Raises:
+        OutOfSpaceError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise OutOfSpaceError(
+            f"the stored file {path} cannot be read: {error.strerror}; check the file system"
+        ) from error
 
 
 def sync_tree(folder: Path) -> None:
     """Make a folder, its files and its name survive a power cut."""
-    with _explained(folder):
+    with explained(folder):
         for path in folder.iterdir():
-            _sync(path)
-        _sync(folder)
-        _sync(folder.parent)
+            sync(path)
+        sync(folder)
+        sync(folder.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make a file's bytes, or a folder's entries, survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -220,13 +221,21 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    """Turn what the file system says into an error of ours."""
-    try:
-        yield
-    except OSError as error:
+class explained:  # noqa: N801 -- it reads as the sentence it is: with explained(root)
+    """Turns what the file system says into an error of ours, for a block of statements."""
+
+    __slots__ = ("_root",)
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, OSError):
+            return
         remedy = "make room" if error.errno in NO_ROOM else "check the file system and its owner"
         raise OutOfSpaceError(
-            f"the spool {root} cannot be written: {error.strerror}; {remedy}"
+            f"the spool {self._root} cannot be written: {error.strerror}; {remedy}"
         ) from error

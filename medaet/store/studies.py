@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, delete, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from medaet.clock import Clock
 from medaet.errors import PermanentError
@@ -70,7 +70,7 @@ class StudyStore:
         self._clock = clock
 
     def quiet_series(self, quiet: timedelta, maximum_wait: timedelta) -> list[SeriesRow]:
-        """List the open series that may close, the one that has been quiet longest first.
+        """List the open series that may close, each with its study, the one that has been quiet longest first.
 
         Args:
             quiet: Silence after which a series counts as complete.
@@ -87,6 +87,7 @@ class StudyStore:
                 ),
             )
             .order_by(SeriesRow.last_received_at, SeriesRow.id)
+            .options(joinedload(SeriesRow.study))
         )
         with self._database.read() as session:
             return list(session.scalars(query))

@@ -1,5 +1,6 @@
 """Badly behaved analyses, and one that behaves: each kind of trouble a worker must survive."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -85,6 +86,41 @@ class Aborts(Animal):
         os.abort()
 
 
+class Segfaults(Animal):
+    """Reads where nothing is."""
+
+    name: ClassVar[str] = "zoo-segfaults"
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Follow a null pointer."""
+        ctypes.string_at(0)
+        return Findings()
+
+
+class Grows(Animal):
+    """Takes memory without end."""
+
+    name: ClassVar[str] = "zoo-grows"
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Fill 64 megabytes after another."""
+        held = []
+        while True:
+            held.append(np.ones(1 << 23))
+
+
+class Leaks(Animal):
+    """Forgets to give back 64 megabytes each time."""
+
+    name: ClassVar[str] = "zoo-leaks"
+    held: ClassVar[list[np.ndarray[tuple[int], np.dtype[np.float64]]]] = []
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Keep an array for ever."""
+        self.held.append(np.ones(1 << 23))
+        return Findings()
+
+
 class Exits(Animal):
     """Ends the process, politely."""
 
@@ -118,6 +154,16 @@ class WrongShape(Animal):
         return Findings([Segment("Odd", np.ones((1, 1, 1)), LUNG)])
 
 
+class WrongRole(Animal):
+    """Finds something on a series it was not given."""
+
+    name: ClassVar[str] = "zoo-wrong-role"
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Return a mask of another patient's MR."""
+        return Findings([Segment("Odd", inputs["ct"].voxels > 0, LUNG, role="mr")])
+
+
 class NotANumber(Animal):
     """Measures nothing."""
 
@@ -148,4 +194,18 @@ class Connects(Animal):
 @hookimpl
 def medaet_analyses() -> Sequence[type[Analysis]]:
     """Offer all of them."""
-    return [Tame, Measures, Raises, Aborts, Exits, Hangs, WrongShape, NotANumber, Connects]
+    return [
+        Tame,
+        Raises,
+        Aborts,
+        Segfaults,
+        Grows,
+        Leaks,
+        Exits,
+        Hangs,
+        WrongShape,
+        WrongRole,
+        NotANumber,
+        Measures,
+        Connects,
+    ]

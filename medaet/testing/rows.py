@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from medaet.dicom.identity import InstanceHeader
+from medaet.dicom.identity import InstanceHeader, InstanceRef
+from medaet.dicom.intake import Intake
 from medaet.errors import GeometryError
 from medaet.queue.jobs import Job, JobQueue, NewJob, NewResult
+from medaet.store.associations import Sender
 from medaet.store.engine import Database
-from medaet.store.files import StoredFile
-from medaet.store.instances import InstanceStore, Recorded
+from medaet.store.files import ReceivedFile
+from medaet.store.instances import Arrived, InstanceStore, Recorded
 from medaet.store.tables import Priority, SeriesRow, StudyRow
 
 LEASE = timedelta(seconds=30)
@@ -120,10 +122,29 @@ def header(instance: int = 1, *, series: int = 1, study: int = 1) -> InstanceHea
     )
 
 
-def stored(content: bytes = b"pixels") -> StoredFile:
+def intake(of: InstanceHeader | None = None) -> Intake:
+    """Return what a receiver takes in of an instance without pixels."""
+    described = of or header()
+    ref = InstanceRef(
+        described.study_instance_uid,
+        described.series_instance_uid,
+        described.sop_instance_uid,
+        described.sop_class_uid,
+    )
+    return Intake(ref, described.transfer_syntax_uid, {}, None, None, lambda: described)
+
+
+def stored(content: bytes = b"pixels") -> ReceivedFile:
     """Return what the spool would say of these bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
-    return StoredFile(path=f"instances/{sha256}.dcm", sha256=sha256, size_bytes=len(content))
+    return ReceivedFile(f"instances/{sha256}.dcm", len(content), sha256)
+
+
+def arrived(
+    of: InstanceHeader | None = None, content: bytes = b"pixels", *, sender: str = "CT1"
+) -> Arrived:
+    """Return an instance without pixels, with these bytes in the spool."""
+    return Arrived(intake(of), stored(content), Sender(sender, "MEDAET", "127.0.0.1"))
 
 
 def result(uid: str = "1.2.9", kind: str = "SEG") -> NewResult:
@@ -150,9 +171,8 @@ class Receiver:
         self, instance: int = 1, content: bytes = b"pixels", *, series: int = 1, sender: str = "CT1"
     ) -> Recorded:
         """Record a numbered CT instance with these bytes."""
-        return self._instances.record(
-            header(instance, series=series),
-            stored(content),
-            calling_ae_title=sender,
-            called_ae_title="MEDAET",
+        recorded = self._instances.record(
+            arrived(header(instance, series=series), content, sender=sender)
         )
+        assert recorded is not None, "a digest is missing"
+        return recorded

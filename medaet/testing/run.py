@@ -16,7 +16,7 @@ from medaet.results.objects import Encoded, encode
 from medaet.results.recipe import PLAIN, Recipe
 from medaet.results.source import Source
 
-ARTIFICIAL_INTELLIGENCE = Code("123109", "DCM", "Artificial Intelligence")
+ARTIFICIAL_INTELLIGENCE = Code("123110", "DCM", "Artificial Intelligence")
 STARTED_AT = datetime(2026, 11, 23, 18, 30, 15, 250_000, tzinfo=UTC)
 
 

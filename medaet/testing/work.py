@@ -7,12 +7,15 @@ from pathlib import Path
 
 from medaet.dicom.header import read_header
 from medaet.dicom.volume import Volume, read_volume
+from medaet.network.spooling import SpoolSink
 from medaet.plugin import folder
 from medaet.plugin.findings import Findings
 from medaet.queue.jobs import JobQueue, NewJob
 from medaet.queue.rows import Job
+from medaet.store.associations import Sender
 from medaet.store.files import Spool
-from medaet.store.instances import InstanceStore
+from medaet.store.instances import InstanceStore, Recorded
+from medaet.testing.clock import FakeClock
 from medaet.testing.rows import LEASE
 from medaet.testing.run import STARTED_AT
 
@@ -45,14 +48,10 @@ class Work:
         analysis: str = "zoo-tame",
     ) -> "Work":
         """Store a series as the receiver does, and enqueue a job of an analysis on it."""
+        sink = SpoolSink(spool, instances.database, FakeClock())
         for path in paths:
-            header, content = read_header(path), path.read_bytes()
-            recorded = instances.record(
-                header,
-                spool.put(header, [content]),
-                calling_ae_title="CT1",
-                called_ae_title="MEDAET",
-            )
+            header = read_header(path)
+            recorded = store(path, sink)
         new = NewJob(
             key="key",
             study_id=recorded.study_id,
@@ -83,3 +82,15 @@ class Work:
         kept = str(where.relative_to(self.spool.root))
         self.jobs.complete(job, findings_path=kept, device="cpu")
         return self.job()
+
+
+CT1 = Sender("CT1", "MEDAET", "127.0.0.1")
+
+
+def store(path: Path, sink: SpoolSink, sender: Sender = CT1) -> Recorded:
+    """Store a file as the receiver does."""
+    content = path.read_bytes()
+    behind = 144 + int.from_bytes(content[140:144], "little")  # of the file meta information
+    incoming = sink.open(content[:behind], read_header(content).transfer_syntax_uid)
+    incoming.write([content[behind:]])
+    return incoming.keep(incoming.inspect(), sender)

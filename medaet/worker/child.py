@@ -1,258 +1,295 @@
-"""The agent's side of a worker child: start it, feed it, time it, end it."""
+"""The agent's side of a worker child: start it, feed it, time it, replace it."""
 
-import contextlib
-import os
+import itertools
+import queue
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
-from medaet.dicom.volume import Volume
 from medaet.errors import (
     AnalysisError,
     ChildCrashedError,
-    ChildTimeoutError,
-    FindingsError,
     MedaetError,
-    RegistrationError,
+    WithdrawnError,
 )
 from medaet.plugin import folder
-from medaet.plugin.findings import Findings
-from medaet.worker.protocol import Message, receive, send
+from medaet.worker.answer import late, raised
+from medaet.worker.process import ChildProcess, Setting
+from medaet.worker.protocol import Message
+from medaet.worker.request import Request, Run, lending
+from medaet.worker.shared import Lender, arrays, described
+from medaet.worker.ticket import Lost, Ticket
 
 log = structlog.get_logger()
 
-START_SECONDS = 120.0
-SILENCE_SECONDS = 30.0
+CHECK_SECONDS = 0.5
+STARTS = 3
 JOBS_BEFORE_REPLACEMENT = 200
-INHERITED = (
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "CUDA_VISIBLE_DEVICES",
-    "LD_LIBRARY_PATH",
-    "OPENBLAS_CORETYPE",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one run of an analysis gave.
-
-    Attributes:
-        findings: Read back from the child's files and checked against the inputs.
-        load_seconds: Spent on loading the model; near zero when it was warm.
-        analyse_seconds: Spent in the analysis.
-    """
-
-    findings: Findings
-    load_seconds: float
-    analyse_seconds: float
+LEAK_BYTES = 1 << 30
 
 
 class WorkerChild:
-    """A child process for one device, started when first needed and replaced after any failure.
+    """A child process for one device, started when first needed and replaced when it can no longer be trusted.
+
+    Several threads may ask at the same time: the child takes one request after the other, urgent ones in between
+    another's windows. When it ends, whoever it was working for is told why; the others are asked again.
 
     Args:
         device: In torch's spelling, such as "cpu" or "cuda:0".
         modules: Plugin modules beside the installed ones.
+        models: The folder of imported models.
+        cache: Folder for what is worked out about networks once.
+        limit_bytes: Most host memory the child may take; 0 for no limit.
+        audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
+            that it may write to beside its own; None for no such record.
         silence_seconds: How long the child may send no sign of life.
     """
 
-    def __init__(
-        self, device: str, modules: Sequence[str] = (), *, silence_seconds: float = SILENCE_SECONDS
+    def __init__(  # noqa: PLR0913 -- one argument for each setting
+        self,
+        device: str,
+        modules: Sequence[str] = (),
+        *,
+        models: Path | None = None,
+        cache: Path | None = None,
+        limit_bytes: int = 0,
+        audit: tuple[Path, Path] | None = None,
+        silence_seconds: float = 30.0,
     ) -> None:
         self.device = device
-        self._modules = tuple(modules)
-        self._silence_seconds = silence_seconds
-        self._process: subprocess.Popen[bytes] | None = None
-        self._channel: socket.socket | None = None
-        self._home: Path | None = None
+        self._setting = Setting(
+            device, tuple(modules), models, cache, limit_bytes, audit, silence_seconds
+        )
+        self._changed = threading.Condition()
+        self._numbers = itertools.count(1)
+        self._process: ChildProcess | None = None
+        self._tickets: dict[int, Ticket] = {}
+        self._begun: list[Ticket] = []  # the last is what the child works on
+        self._blamed: Ticket | None = None
         self._jobs = 0
-        self.network_cut = False
+        self._held_at_first: tuple[int, int] | None = None
+        self._retiring = False
+        self._draining = False
 
     @property
     def process_id(self) -> int | None:
         """Process id of the running child, which is also its process group."""
-        return self._process.pid if self._process else None
+        return self._process.process_id if self._process else None
 
-    def analyse(
-        self,
-        analysis: str,
-        settings: Mapping[str, object],
-        inputs: Mapping[str, Volume],
-        where: Path,
-        *,
-        seconds: float,
-        on_alive: Callable[[], None] = lambda: None,
-    ) -> Run:
+    @property
+    def network_cut(self) -> bool:
+        """Whether the running child has no network."""
+        return self._process is not None and self._process.network_cut
+
+    @property
+    def home(self) -> Path | None:
+        """The running child's private folder, which is its HOME and holds its temporary files."""
+        return self._process.home if self._process is not None else None
+
+    def analyse(self, request: Request, *, on_alive: Callable[[], None] = lambda: None) -> Run:
         """Run one analysis.
 
         Args:
-            analysis: Name of an installed analysis.
-            settings: Its own settings.
-            inputs: Volumes by role.
-            where: Folder for the findings; made anew.
-            seconds: Time limit, model loading included.
-            on_alive: Called at every sign of life, about once a second; what it raises ends the run.
+            request: What to run on what.
+            on_alive: Called about once a second; what it raises ends the run.
 
         Raises:
             ChildCrashedError: the child died.
             ChildTimeoutError: the limit passed, or the child fell silent.
+            OutOfMemoryError: memory of device or host did not suffice.
+            DeviceError: the device failed.
             FindingsError: the findings cannot be right.
             RegistrationError: the inputs cannot be brought together; trying again cannot help.
             AnalysisError: the analysis raised.
+            PermanentError: what it raised will be raised again, such as a PluginError.
+            WithdrawnError: the worker stops, and this was not begun.
         """
-        try:
-            self._start()
-            return self._exchange(analysis, settings, inputs, where, seconds, on_alive)
-        except BaseException:
-            self.close()
-            raise
+        with lending(request) as lender:
+            starts = 0
+            while True:
+                shutil.rmtree(request.where, ignore_errors=True)
+                request.where.mkdir(parents=True)
+                ticket = self._asked(request, lender)
+                try:
+                    answer = self._answer(ticket, request, on_alive)
+                finally:
+                    self._forget(ticket)
+                if not isinstance(answer, Lost):
+                    return self._run(request, ticket, answer)
+                starts += 1
+                if starts == STARTS:
+                    raise answer.reason
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody waits for an answer."""
+        return bool(self._tickets)
+
+    def drain(self) -> None:
+        """Take nothing new, and give back what was not begun: those who wait get a WithdrawnError."""
+        with self._changed:
+            self._draining = True
+            waiting = [one for one in self._tickets.values() if one.began_at is None]
+        for ticket in waiting:
+            self._withdraw(ticket)
+            ticket.answers.put(WithdrawnError("the worker stops"))
 
     def close(self) -> None:
         """Kill the child and everything it started."""
-        process, self._process = self._process, None
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+        with self._changed:
+            process = self._process
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        if self._home is not None:
-            shutil.rmtree(self._home, ignore_errors=True)
-            self._home = None
+            process.end(ChildCrashedError("the worker child was closed"))
 
-    def _start(self) -> None:
-        if self._process is not None and self._jobs >= JOBS_BEFORE_REPLACEMENT:
-            self.close()
-        if self._process is not None:
-            return
-        ours, theirs = socket.socketpair()
-        self._channel = ours
-        self._home = Path(tempfile.mkdtemp(prefix="medaet-child-"))
-        command = [sys.executable, "-P", "-m", "medaet.worker.main", "--fd", str(theirs.fileno())]
-        command += ["--agent", str(os.getpid()), "--device", self.device]
-        for module in self._modules:
-            command += ["--module", module]
-        with theirs, (self._home / "output").open("wb") as output:
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                stdout=output,  # what a plugin prints may be anything: it never reaches the journal
-                stderr=output,
-                env=self._environment(),
-                start_new_session=True,
-            )
-        self._jobs = 0
-        ours.settimeout(START_SECONDS)
-        hello = self._received()
-        ours.settimeout(self._silence_seconds)
-        self.network_cut = bool(hello.get("network_cut"))
-        log.info("child.started", device=self.device, network_cut=self.network_cut)
-        if not self.network_cut:
+    def _asked(self, request: Request, lender: Lender) -> Ticket:
+        """Hand a request to the child, starting or replacing it first where that is due."""
+        self._retire()
+        with self._changed:
+            if self._draining:
+                raise WithdrawnError("the worker stops")
+            process = self._process or self._start()
+            ticket = Ticket(next(self._numbers))
+            self._tickets[ticket.number] = ticket
+        process.send(
+            {
+                "kind": "analyse",
+                "id": ticket.number,
+                "analysis": request.analysis,
+                "settings": dict(request.settings),
+                "inputs": {role: described(volume) for role, volume in request.inputs.items()},
+                "findings": str(request.where.absolute()),
+                "urgent": request.urgent,
+                "terms": request.terms.plain(),
+            },
+            [
+                lender.descriptor(array)
+                for volume in request.inputs.values()
+                for array in arrays(volume)
+            ],
+        )
+        return ticket
+
+    def _start(self) -> ChildProcess:
+        self._process = ChildProcess(self._setting, self._on_message, self._on_end)
+        self._jobs, self._held_at_first, self._retiring = 0, None, False
+        self._begun.clear()
+        log.info("child.started", device=self.device, network_cut=self._process.network_cut)
+        if not self._process.network_cut:
             log.warning(
                 "child.connected", remedy="permit user namespaces, or run the unit as shipped"
             )
+        return self._process
 
-    def _environment(self) -> dict[str, str]:
-        """Hand on what a program needs, and nothing that says where the database or a peer is."""
-        kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        home = str(self._home)
-        path = [one for one in sys.path if one and Path(one).is_dir()] if self._modules else []
-        extra = {"PYTHONPATH": os.pathsep.join(path)} if path else {}
-        return {**kept, **extra, "HOME": home, "TMPDIR": home, "PYTHONSAFEPATH": "1"}
+    def _retire(self) -> None:
+        """Replace a child that has run for long or holds too much, once nobody waits for it."""
+        with self._changed:
+            while self._retiring and self._tickets:
+                self._changed.wait()
+            process = self._process if self._retiring else None
+            self._retiring = False
+        if process is not None:
+            process.end(ChildCrashedError("the worker child was replaced"))
 
-    def _exchange(
-        self,
-        analysis: str,
-        settings: Mapping[str, object],
-        inputs: Mapping[str, Volume],
-        where: Path,
-        seconds: float,
-        on_alive: Callable[[], None],
-    ) -> Run:
-        shutil.rmtree(where, ignore_errors=True)
-        where.mkdir(parents=True)
-        scratch = where.with_name(f"{where.name}.inputs")
-        try:
-            folders = {role: scratch / str(number) for number, role in enumerate(inputs)}
-            for role, volume in inputs.items():
-                folder.save_volume(volume, folders[role])
-            assert self._channel is not None
-            request = {role: str(path.absolute()) for role, path in folders.items()}
-            send(
-                self._channel,
-                {
-                    "kind": "analyse",
-                    "analysis": analysis,
-                    "settings": dict(settings),
-                    "inputs": request,
-                    "findings": str(where.absolute()),
-                },
-            )
-            answer = self._answer(analysis, seconds, on_alive)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-        self._jobs += 1
-        findings = folder.load(where).resolved(dict(inputs))
-        return Run(findings, float(answer["load_seconds"]), float(answer["analyse_seconds"]))
-
-    def _answer(self, analysis: str, seconds: float, on_alive: Callable[[], None]) -> Message:
-        deadline = time.monotonic() + seconds
-        assert self._channel is not None
+    def _answer(
+        self, ticket: Ticket, request: Request, on_alive: Callable[[], None]
+    ) -> Message | Lost:
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ChildTimeoutError(
-                    f"{analysis} exceeded its time limit of {seconds:g} s; raise "
-                    "worker.job_timeout_seconds if it needs more"
-                )
-            self._channel.settimeout(max(0.05, min(left, self._silence_seconds)))
             try:
-                message = self._received()
-            except ChildTimeoutError:
-                if time.monotonic() >= deadline:
-                    continue
+                answer = ticket.answers.get(timeout=CHECK_SECONDS)
+            except queue.Empty:
+                answer = None
+            if isinstance(answer, MedaetError):
+                raise answer
+            if answer is not None:
+                on_alive()
+                return answer
+            try:
+                on_alive()
+            except BaseException:
+                self._withdraw(ticket)
                 raise
-            on_alive()
-            if message["kind"] == "findings":
-                return message
-            if message["kind"] == "error":
-                raise _raised(analysis, message)
+            if ticket.seconds > request.seconds:
+                self._end(ticket, late(request))
 
-    def _received(self) -> Message:
-        assert self._channel is not None
-        try:
-            return receive(self._channel)
-        except ChildCrashedError as error:
-            raise ChildCrashedError(f"the worker child ended: {self._exit()}") from error
+    def _run(self, request: Request, ticket: Ticket, answer: Message) -> Run:
+        self._note(answer)
+        if answer["kind"] == "error":
+            raise raised(request.analysis, answer)
+        waited = (ticket.began_at or ticket.asked_at) - ticket.asked_at
+        return Run(
+            folder.load(request.where).resolved(dict(request.inputs)),
+            load_seconds=float(answer["load_seconds"]),
+            analyse_seconds=float(answer["analyse_seconds"]),
+            wait_seconds=waited,
+            computed={str(key): str(value) for key, value in answer["computed"].items()},
+            host_peak_bytes=int(answer["host_peak_bytes"]),
+            device_peak_bytes=int(answer["device_peak_bytes"]),
+        )
 
-    def _exit(self) -> str:
-        """Say how the child ended."""
-        assert self._process is not None
-        try:
-            status = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            return "it closed its channel"
-        return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    def _note(self, answer: Message) -> None:
+        """Watch what the child holds between jobs beside its models; what only grows is a leak."""
+        held = int(answer.get("host_held_bytes", 0)), int(answer.get("device_held_bytes", 0))
+        with self._changed:
+            self._jobs += 1
+            first = self._held_at_first = self._held_at_first or held
+            grown = max(now - then for now, then in zip(held, first, strict=True))
+            if self._jobs >= JOBS_BEFORE_REPLACEMENT or grown > LEAK_BYTES:
+                self._retiring = True
+                log.info("child.retired", device=self.device, jobs=self._jobs, grown_bytes=grown)
 
+    def _withdraw(self, ticket: Ticket) -> None:
+        """Take a request back: out of the child's inbox, or with the child when it has begun."""
+        with self._changed:
+            process = self._process
+            begun = ticket.began_at is not None
+        if begun:
+            self._end(ticket, ChildCrashedError("the run was given up"))
+        elif process is not None:
+            process.send({"kind": "withdraw", "id": ticket.number})
 
-def _raised(analysis: str, message: Message) -> MedaetError:
-    name, reason = str(message.get("error")), str(message.get("reason", ""))
-    if name == RegistrationError.__name__:
-        return RegistrationError(reason)  # the same images would fail the same way again
-    frames = [str(frame) for frame in message.get("frames", ())][-1:]
-    text = f"{analysis} raised {name}" + (f": {reason}" if reason else "")
-    text += f" at {frames[0]}" if frames else ""
-    return FindingsError(text) if name == "FindingsError" else AnalysisError(text)
+    def _end(self, ticket: Ticket, reason: AnalysisError) -> None:
+        with self._changed:
+            process = self._process
+            self._blamed = ticket if process is not None else None
+        if process is not None:
+            process.end(reason)
+
+    def _forget(self, ticket: Ticket) -> None:
+        with self._changed:
+            self._tickets.pop(ticket.number, None)
+            self._changed.notify_all()
+
+    def _on_message(self, message: Message) -> None:
+        kind = message["kind"]
+        with self._changed:
+            ticket = self._tickets.get(int(message.get("id", 0)))
+            if ticket is None:
+                return
+            if kind == "began":
+                if self._begun:
+                    self._begun[-1].stand_still()
+                self._begun.append(ticket)
+                ticket.go_on()
+            elif kind == "computed":
+                ticket.stand_still()
+                if ticket in self._begun:
+                    self._begun.remove(ticket)
+                if self._begun:
+                    self._begun[-1].go_on()
+            elif kind in ("findings", "error"):
+                ticket.answers.put(message)
+
+    def _on_end(self, process: ChildProcess, reason: AnalysisError) -> None:
+        with self._changed:
+            if process is not self._process:
+                return
+            self._process = None
+            guilty = self._blamed or (self._begun[-1] if self._begun else None)
+            self._blamed = None
+            self._begun.clear()
+            for ticket in self._tickets.values():
+                ticket.answers.put(reason if ticket is guilty else Lost(reason))
+            self._changed.notify_all()

@@ -1,91 +1,182 @@
-"""The child: takes one analysis at a time from its agent, keeps models warm, and answers in files.
+"""The child: works on one analysis at a time for its agent, keeps models warm, and answers in files.
 
 Run as `python -P -m medaet.worker.main --fd N --agent PID --device D`; only the agent does so.
 """
 
 import argparse
-import json
+import gc
 import os
 import socket
 import threading
 import time
 import traceback
-from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from medaet.dicom.volume import Volume
+from medaet.errors import ChildCrashedError, MedaetError
 from medaet.plugin import folder
-from medaet.plugin.analysis import Analysis
+from medaet.plugin.analysis import weights_sha256
 from medaet.plugin.findings import Findings
+from medaet.plugin.precision import Terms
 from medaet.plugin.registry import Registry, discover
+from medaet.worker import limits
+from medaet.worker.audit import watch
+from medaet.worker.device_memory import DeviceMemory
+from medaet.worker.inbox import Inbox
 from medaet.worker.isolation import isolate
-from medaet.worker.protocol import Message, receive, send
+from medaet.worker.protocol import DESCRIPTORS, Message, receive, send
+from medaet.worker.shared import borrowed
+from medaet.worker.warm import Loaded, Warm, key_of
 
 ALIVE_SECONDS = 1.0
-WARM_ANALYSES = 4
+WARM_SHARE = 0.5
+"""How much of the device's memory models that nobody uses now may keep."""
 
 
 class Child:
-    """The loop over requests, and the analyses that are kept loaded."""
+    """The loop over requests."""
 
-    def __init__(self, channel: socket.socket, device: str, registry: Registry) -> None:
-        from medaet.compute.runtime import Runtime
-
+    def __init__(self, channel: socket.socket, registry: Registry, options: "Options") -> None:
         self._channel = channel
         self._registry = registry
-        self._lock = threading.Lock()
-        self._warm: OrderedDict[str, Analysis] = OrderedDict()
-        self._runtime = Runtime(device, on_progress=self._progress)
+        self._options = options
+        self._sending = threading.Lock()
+        self._inbox = Inbox()
+        self._memory = DeviceMemory(options.device, options.limit_bytes)
+        self._warm = Warm(int(WARM_SHARE * self._memory.total_bytes), self._memory.used_bytes)
+        self._writer = ThreadPoolExecutor(1, "findings")
+        self._writing: Future[None] | None = None
+        self._current: Message = {"id": 0, "urgent": True}
 
     def run(self) -> None:
         """Answer requests until the agent closes the channel."""
-        threading.Thread(target=self._beat, name="alive", daemon=True).start()
+        for work, name in ((self._beat, "alive"), (self._receive, "requests")):
+            threading.Thread(target=work, name=name, daemon=True).start()
         while True:
-            request = receive(self._channel)
-            try:
-                self._tell({"kind": "findings", **self._analyse(request)})
-            except MemoryError:
-                os._exit(70)  # nothing can be trusted any more; the agent starts another child
-            except Exception as error:  # noqa: BLE001 -- a plugin may raise anything; it costs one attempt
-                self._tell({"kind": "error", **_described(error)})
+            self._work_on(self._inbox.next())
 
-    def _analyse(self, request: Message) -> Message:
-        inputs = {
-            role: folder.load_volume(Path(where)) for role, where in request["inputs"].items()
-        }
+    def _receive(self) -> None:
+        try:
+            while True:
+                message = receive(self._channel)
+                if message["kind"] == "withdraw":
+                    withdrawn = self._inbox.withdraw(int(message["id"]))
+                    for one in (withdrawn or {}).get(DESCRIPTORS, ()):
+                        os.close(one)
+                else:
+                    self._inbox.put(message)
+        except MedaetError:
+            os._exit(0)  # the agent has gone, or wants this child no more
+
+    def _work_on(self, request: Message) -> None:
+        before, self._current = self._current, request
+        self._tell({"kind": "began", "id": request["id"]})
+        try:
+            findings, told = self._analysed(request)
+        except MemoryError:
+            os._exit(limits.OUT_OF_MEMORY)  # nothing can be trusted any more
+        except Exception as error:  # noqa: BLE001 -- a plugin may raise anything; it costs one attempt
+            self._end_when_device_failed(error)
+            answer = {"kind": "error", "id": request["id"], **_described(error)}
+            self._computed(request)
+            self._tell(answer)
+        else:
+            self._computed(request)
+            if self._writing is not None:
+                self._writing.result()
+            self._writing = self._writer.submit(self._write, request, findings, told)
+        finally:
+            self._current = before
+
+    def _computed(self, request: Message) -> None:
+        self._tell({"kind": "computed", "id": request["id"]})
+
+    def _analysed(self, request: Message) -> tuple[Findings, Message]:
+        limits.forget_peak()
+        self._memory.forget_peak()
+        descriptors = iter(request.pop(DESCRIPTORS, ()))
+        inputs = {role: borrowed(one, descriptors) for role, one in request["inputs"].items()}
         started = time.monotonic()
-        analysis = self._loaded(request["analysis"], request["settings"])
-        loaded = time.monotonic()
-        findings = self._found(analysis, inputs)
-        analysed = time.monotonic()
-        folder.save(findings, Path(request["findings"]))
-        return {"load_seconds": loaded - started, "analyse_seconds": analysed - loaded}
+        self._registry.refresh()
+        with self._warm.lent(
+            key_of(request, self._weights(request)), lambda: self._load(request)
+        ) as one:
+            loaded = time.monotonic()
+            findings = self._found(one, inputs)
+            analysed = time.monotonic()
+            computed = one.runtime.told()
+        return findings, {
+            "load_seconds": loaded - started,
+            "analyse_seconds": analysed - loaded,
+            "computed": computed,
+            "host_peak_bytes": limits.peak_bytes(),
+            "device_peak_bytes": self._memory.peak_bytes(),
+        }
 
-    def _found(self, analysis: Analysis, inputs: dict[str, Volume]) -> Findings:
+    def _found(self, one: Loaded, inputs: dict[str, Volume]) -> Findings:
         """Bring the inputs together as the manifest wishes, analyse them, and add what came of it."""
         from medaet.compute.features.measure import measured
         from medaet.compute.registration.frames import bring_together, moved
 
-        wishes = analysis.alignments
-        inputs, made = bring_together(wishes, inputs, self._runtime.device, self._progress)
-        found = measured(analysis.analyse(inputs, self._runtime), inputs, self._runtime.device)
+        wishes, device = one.analysis.alignments, one.runtime.device
+        inputs, made = bring_together(wishes, inputs, device, self._progress)
+        found = measured(one.analysis.analyse(inputs, one.runtime), inputs, device)
         shown = moved(wishes, inputs, made)
         return replace(found, registrations=made, resampled=shown).resolved(inputs)
 
-    def _loaded(self, name: str, settings: Message) -> Analysis:
-        key = json.dumps([name, settings], sort_keys=True)
-        analysis = self._warm.pop(key, None)
-        if analysis is None:
-            analysis = self._registry.with_settings(name, settings)
-            analysis.load(self._runtime)
-        self._warm[key] = analysis
-        while len(self._warm) > WARM_ANALYSES:
-            self._warm.popitem(last=False)
-        return analysis
+    def _weights(self, request: Message) -> str:
+        """Tell one state of an imported model, which may be replaced under its name, from another."""
+        known = self._registry.analyses.get(request["analysis"])
+        return weights_sha256(known) if known else ""
+
+    def _load(self, request: Message) -> Loaded:
+        from medaet.compute.runtime import Runtime
+
+        runtime = Runtime(
+            self._options.device,
+            on_progress=self._progress,
+            terms=Terms(**request["terms"]),
+            cache=self._options.cache,
+            checkpoint=self._checkpoint,
+        )
+        analysis = self._registry.with_settings(request["analysis"], request["settings"])
+        analysis.load(runtime)
+        return Loaded(analysis, runtime)
+
+    def _checkpoint(self) -> None:
+        """Work on what is more urgent than the current run, which goes on afterwards."""
+        if self._current.get("urgent"):
+            return
+        while (request := self._inbox.urgent()) is not None:
+            from medaet.compute.device import fresh
+
+            with fresh():
+                self._work_on(request)
+
+    def _write(self, request: Message, findings: Findings, told: Message) -> None:
+        """Write findings while the next request is worked on, and say so."""
+        try:
+            folder.save(findings, Path(request["findings"]))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the agent waits for an answer
+            self._tell({"kind": "error", "id": request["id"], **_described(error)})
+            return
+        del findings
+        gc.collect()
+        held = self._memory.held_bytes(self._warm.size_bytes)
+        self._tell({"kind": "findings", "id": request["id"], **told, **held})
+
+    def _end_when_device_failed(self, error: Exception) -> None:
+        from medaet.compute.failures import is_device_failure
+
+        if is_device_failure(error):
+            os._exit(limits.DEVICE_FAILED)
 
     def _progress(self, fraction: float, text: str) -> None:
-        self._tell({"kind": "progress", "fraction": float(fraction), "text": text[:200]})
+        number = self._current["id"]
+        told = {"kind": "progress", "id": number, "fraction": float(fraction), "text": text[:200]}
+        self._tell(told)
 
     def _beat(self) -> None:
         waiting = threading.Event()
@@ -93,8 +184,11 @@ class Child:
             self._tell({"kind": "alive"})
 
     def _tell(self, message: Message) -> None:
-        with self._lock:
-            send(self._channel, message)
+        with self._sending:
+            try:
+                send(self._channel, message)
+            except ChildCrashedError:
+                os._exit(0)
 
 
 def _described(error: Exception) -> Message:
@@ -103,9 +197,24 @@ def _described(error: Exception) -> Message:
     where = traceback.extract_tb(error.__traceback__)[-6:]
     return {
         "error": type(error).__name__,
+        "own": own,
         "reason": str(error)[:500] if own else "",
         "frames": [f"{Path(one.filename).name}:{one.lineno} {one.name}" for one in where],
     }
+
+
+class Options(argparse.Namespace):
+    """The arguments."""
+
+    fd: int
+    agent: int
+    device: str
+    models: Path | None
+    cache: Path | None
+    audit: Path | None
+    may_write: list[Path]
+    limit_bytes: int
+    module: list[str]
 
 
 def main() -> None:
@@ -114,12 +223,20 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--agent", type=int, required=True)
     parser.add_argument("--device", required=True)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--limit-bytes", type=int, default=0)
     parser.add_argument("--module", action="append", default=[])
-    options = parser.parse_args()
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--audit", type=Path)
+    parser.add_argument("--may-write", type=Path, action="append", default=[])
+    options = parser.parse_args(namespace=Options())
     network_cut = isolate(options.agent)
+    limits.limit_memory(options.limit_bytes, hard=options.device == "cpu")
     channel = socket.socket(fileno=options.fd)
-    registry = discover(options.module)
-    child = Child(channel, options.device, registry)
+    registry = discover(options.module, options.models)
+    child = Child(channel, registry, options)
+    if options.audit is not None:
+        watch(options.audit, [Path.home(), *options.may_write])
     send(channel, {"kind": "hello", "network_cut": network_cut, "device": options.device})
     try:
         child.run()

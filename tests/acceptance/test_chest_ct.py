@@ -11,7 +11,7 @@ from medaet.compute.runtime import Runtime
 from medaet.demo.scans import write_scan
 from medaet.dicom.volume import read_volume
 from medaet.plugin.registry import discover
-from medaet_plugins.chest_ct.labels import classical_lungs
+from medaet_plugins.chest_ct.labels import classical_airway, classical_lungs
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +42,12 @@ def _unseen() -> Volume:
 def test_lungs_of_an_unseen_patient_agree_with_the_classical_reference() -> None:
     volume = _unseen()
     assert _dice(_lungs(_analysed(volume)), classical_lungs(volume)) > 0.93
+
+
+def test_trachea_of_an_unseen_patient_agrees_with_the_classical_reference() -> None:
+    volume = _unseen()
+    found = _analysed(volume).segment("Trachea").mask
+    assert _dice(found, classical_airway(volume)) > 0.85
 
 
 def test_left_and_right_lung_of_an_unseen_patient_lie_on_their_sides() -> None:

@@ -14,7 +14,7 @@ from medaet.store.instances import InstanceStore, Recorded
 from medaet.store.studies import StudyStore
 from medaet.store.tables import InstanceRow, SeriesState
 from medaet.testing.clock import NOON, FakeClock
-from medaet.testing.rows import Receiver, header, stored
+from medaet.testing.rows import Receiver, arrived, header, stored
 
 SECOND = timedelta(seconds=1)
 QUIET, LONGEST = 20 * SECOND, 600 * SECOND
@@ -147,7 +147,7 @@ def test_record_refuses_values_that_postgres_cannot_take(
     with contextlib.closing(Database(postgres_url)) as database:
         instances = InstanceStore(database, clock)
         with pytest.raises(InstanceError, match="does not fit") as caught:
-            instances.record(hostile, stored(), calling_ae_title="A", called_ae_title="B")
+            instances.record(arrived(hostile))
     assert "CTCT" not in f"{caught.value} {caught.value.__cause__}"
 
 

@@ -44,19 +44,14 @@ import json, sys
 from medaet.clock import SystemClock
 from medaet.store.engine import Database
 from medaet.store.instances import InstanceStore
-from medaet.testing.rows import header, stored
+from medaet.testing.rows import arrived, header, stored
 instances = InstanceStore(Database(sys.argv[1], durable=False), SystemClock())
 print("ready", flush=True)
 sys.stdin.readline()
 found = []
 for number in range(10):
     for study in (1, 2):
-        recorded = instances.record(
-            header(number, study=study),
-            stored(b"%d" % number),
-            calling_ae_title=sys.argv[2],
-            called_ae_title="MEDAET",
-        )
+        recorded = instances.record(arrived(header(number, study=study), b"%d" % number, sender=sys.argv[2]))
         found.append(recorded.is_new)
 print(json.dumps(found))
 """

@@ -13,7 +13,7 @@ from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
 from medaet.store.tables import Base
 from medaet.testing.clock import NOON, FakeClock
-from medaet.testing.rows import Receiver, Shelf, header, stored
+from medaet.testing.rows import Receiver, Shelf, arrived, header, stored
 
 SECOND = timedelta(seconds=1)
 QUIET, LONGEST = 20 * SECOND, 600 * SECOND
@@ -89,7 +89,7 @@ def test_list_gives_the_study_that_received_something_last_first(
     instances: InstanceStore, studies: StudyStore, clock: FakeClock
 ) -> None:
     for number in (1, 2, 3):
-        instances.record(header(study=number), stored(), calling_ae_title="A", called_ae_title="B")
+        instances.record(arrived(header(study=number)))
         clock.advance(SECOND)
     assert [one.study_instance_uid for one in studies.list(limit=2)] == ["1.2.3", "1.2.2"]
 
@@ -100,7 +100,7 @@ def test_forget_deletes_every_row_of_a_study_and_names_its_files(
     shelf.enqueue(shelf.job())
     shelf.done("1.2.9")
     received = replace(header(), study_instance_uid="1.2", series_instance_uid="1.2.1")
-    instances.record(received, stored(), calling_ae_title="A", called_ae_title="B")
+    instances.record(arrived(received))
     assert studies.list()[0].jobs == {"done": 1}
     assert studies.forget("1.2") == [stored().path, "findings/1/1", "results/1.2.9.dcm"]
     with database.read() as session:

@@ -16,20 +16,13 @@ from medaet.testing.enhanced import write_enhanced
 from medaet.testing.phantom import write_series
 from medaet.testing.run import encoded, source_of, two_boxes
 from tests.peers import environment_program
+from tests.readers import errors_by_dciodvfy
 
 pytestmark = pytest.mark.interop
 
 SHAPE = (8, 32, 32)
 PROBABILITY = Code("2135-2", "99TEST", "Probability")
 EVERYTHING = Recipe(extras=frozenset(EXTRAS))
-
-
-def errors(path: Path) -> list[str]:
-    """Return what dciodvfy calls errors, in its stricter form."""
-    command = [environment_program("dciodvfy"), "-new", str(path)]
-    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
-    said = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
-    return [line for line in said if "Error" in line]
 
 
 def findings(source: Source) -> Findings:
@@ -61,7 +54,9 @@ def test_dciodvfy_finds_no_errors_in_objects_of_any_class(tmp_path: Path, form: 
     assert kinds[:5] == ["SEG", "SR", "SEG", "PM", "KO"]
     assert kinds.count("SC") == 6
     assert kinds[-1] == "PDF"
-    assert {one.kind: errors(one.path) for one in results} == {kind: [] for kind in kinds}
+    assert {one.kind: errors_by_dciodvfy(one.path) for one in results} == {
+        kind: [] for kind in kinds
+    }
 
 
 @pytest.mark.parametrize(
@@ -78,7 +73,9 @@ def test_dciodvfy_finds_no_errors_in_objects_of_any_class(tmp_path: Path, form: 
 def test_dciodvfy_finds_no_errors_in_any_form(tmp_path: Path, recipe: Recipe, kind: str) -> None:
     given = source(tmp_path, kind)
     results = encoded(findings(given), given, recipe=recipe)
-    assert {one.kind: errors(one.path) for one in results} == {one.kind: [] for one in results}
+    assert {one.kind: errors_by_dciodvfy(one.path) for one in results} == {
+        one.kind: [] for one in results
+    }
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from medaet.results.objects import Encoded
 from medaet.testing.run import encoded
 from tests.fused import findings, write_pair
-from tests.interop.test_extras_conformance import errors
 from tests.peers import system_program
+from tests.readers import errors_by_dciodvfy
 
 pytestmark = pytest.mark.interop
 
@@ -23,6 +23,8 @@ def test_dciodvfy_finds_no_errors_in_objects_of_a_fused_pair(tmp_path: Path, mod
     source = write_pair(tmp_path)
     found = one_of_each(encoded(findings(source, model), source))
     assert set(found) == {"SEG", "REG", "MR", "PR", "SC", "SR"}
-    assert {kind: errors(path) for kind, path in found.items()} == {kind: [] for kind in found}
+    assert {kind: errors_by_dciodvfy(path) for kind, path in found.items()} == {
+        kind: [] for kind in found
+    }
     dump = [system_program("dcmdump"), "-q", str(found["REG"])]
     assert subprocess.run(dump, capture_output=True, check=False).returncode == 0

@@ -28,8 +28,8 @@ from medaet.store.tables import DeliveryState, JobState
 from medaet.testing.head import write_head
 from tests.acceptance.hospital import wait_until
 from tests.heads import Head, Matrix, View, motion
-from tests.interop.test_extras_conformance import errors
 from tests.peers import system_program
+from tests.readers import errors_by_dciodvfy
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(290)]
 
@@ -221,7 +221,7 @@ def _read(paths: list[Path]) -> SimpleITK.Image:
 
 def test_dciodvfy_finds_no_error_in_any_sort_of_object(returned: Returned) -> None:
     one_of_each = {header.Modality: path for path, header in returned.objects}
-    found = {modality: errors(path) for modality, path in one_of_each.items()}
+    found = {modality: errors_by_dciodvfy(path) for modality, path in one_of_each.items()}
     assert found == {modality: [] for modality in one_of_each}
 
 

@@ -1,4 +1,3 @@
-import gzip
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,26 +13,13 @@ from medaet.plugin.segment import Segment
 from medaet.results.objects import Source
 from medaet.testing.phantom import write_series
 from medaet.testing.run import encoded, source_of, two_boxes
-from tests.peers import environment_program, system_program
+from tests.peers import system_program
+from tests.readers import errors_by_dciodvfy, on_grid, read_by_dcmqi
 
 pytestmark = pytest.mark.interop
 
 SCANS = ("chest_ct", "brain_mr", "head_ct", "head_mr_t1_1mm")
 ILLEGAL_ROOT = "Illegal root for UID uses non-existent ITU-T arc"
-
-
-def run(*command: str | Path) -> str:
-    """Run a tool from outside and return all that it says."""
-    name = str(command[0])
-    program = system_program(name) if name == "dsrdump" else environment_program(name)
-    arguments = [str(part) for part in command[1:]]
-    done = subprocess.run([program, *arguments], capture_output=True, timeout=120, check=False)
-    return (done.stdout + done.stderr).decode("utf-8", "replace")
-
-
-def errors(path: Path) -> list[str]:
-    """Return what dciodvfy calls errors, in its stricter form."""
-    return [line for line in run("dciodvfy", "-new", path).splitlines() if "Error" in line]
 
 
 def threshold(source: Source) -> Findings:
@@ -88,14 +74,14 @@ def results(phantom: Source, tmp_path: Path) -> dict[str, Path]:
 def test_dciodvfy_finds_no_errors_in_results_on_a_phantom(
     results: dict[str, Path], kind: str
 ) -> None:
-    assert errors(results[kind]) == []
+    assert errors_by_dciodvfy(results[kind]) == []
 
 
 def test_dciodvfy_finds_no_errors_in_a_report_without_findings(
     phantom: Source, tmp_path: Path
 ) -> None:
     written = write(tmp_path, phantom, lambda _: Findings())
-    assert errors(written["SR"]) == []
+    assert errors_by_dciodvfy(written["SR"]) == []
 
 
 @pytest.mark.parametrize("scan", SCANS)
@@ -104,7 +90,10 @@ def test_dciodvfy_finds_no_errors_in_results_on_real_scans(
 ) -> None:
     source = source_of(sorted((scans / scan).glob("*.dcm")))
     written = write(tmp_path, source, threshold)
-    assert {kind: errors(path) for kind, path in written.items()} == {"SEG": [], "SR": []}
+    assert {kind: errors_by_dciodvfy(path) for kind, path in written.items()} == {
+        "SEG": [],
+        "SR": [],
+    }
 
 
 def test_dciodvfy_objects_to_nothing_but_the_scanners_own_uids_on_a_native_series(
@@ -124,13 +113,15 @@ def test_dciodvfy_objects_to_nothing_but_the_scanners_own_uids_on_a_native_serie
     }
     written = write(tmp_path, source_of(paths), threshold)
     for path in written.values():
-        found = errors(path)
+        found = errors_by_dciodvfy(path)
         assert all(ILLEGAL_ROOT in line for line in found)
         assert {line.split("<")[-1].rstrip(">") for line in found} <= own
 
 
 def test_dsrdump_prints_a_readable_report(results: dict[str, Path]) -> None:
-    printed = run("dsrdump", results["SR"])
+    command = [system_program("dsrdump"), str(results["SR"])]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    printed = (done.stdout + done.stderr).decode("utf-8", "replace")
     assert "Comprehensive 3D SR Document" in printed
     assert 'NUM:(,,"Volume")="0.05625" (ml,UCUM,"milliliter")' in printed
     assert '"Tracking Identifier")="Left box"' in printed
@@ -141,47 +132,11 @@ def test_dsrdump_prints_a_readable_report(results: dict[str, Path]) -> None:
 def test_dcmqi_reads_the_same_voxels(
     results: dict[str, Path], phantom: Source, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "dcmqi"
-    folder.mkdir()
-    run(
-        "segimage2itkimage",
-        *("--inputDICOM", results["SEG"]),
-        *("--outputDirectory", folder),
-        *("--outputType", "nrrd"),
-    )
     volume = phantom.volumes["ct"]
+    found = read_by_dcmqi(results["SEG"], tmp_path / "dcmqi")
     for number, segment in enumerate(two_boxes(volume).segments, 1):
-        found = read_nrrd(folder / f"{number}.nrrd")
-        assert found == {
-            (int(x), int(y), int(z))
-            for x, y, z in (
-                np.rint(1000 * (volume.affine @ (column, row, place, 1))[:3])
-                for place, row, column in np.argwhere(segment.mask)
-            )
-        }
-
-
-def read_nrrd(path: Path) -> set[tuple[int, int, int]]:
-    """Return where the voxels of a raw or gzipped NRRD file are, in micrometres, LPS+."""
-    head, _, body = path.read_bytes().partition(b"\n\n")
-    fields = dict(line.split(": ", 1) for line in head.decode().splitlines() if ": " in line)
-    if fields["encoding"] == "gzip":
-        body = gzip.decompress(body)
-    sizes = [int(size) for size in fields["sizes"].split()]
-    assert fields["space"] == "left-posterior-superior"
-    vectors = [
-        np.array([float(part) for part in vector.strip("()").split(",")])
-        for vector in (*fields["space directions"].split(), fields["space origin"])
-    ]
-    dtype = {"unsigned char": np.uint8, "short": np.int16, "unsigned short": np.uint16}
-    voxels = np.frombuffer(body, dtype[fields["type"]]).reshape(sizes[::-1])
-    return {
-        (int(x), int(y), int(z))
-        for x, y, z in (
-            np.rint(1000 * (i * vectors[0] + j * vectors[1] + k * vectors[2] + vectors[3]))
-            for k, j, i in np.argwhere(voxels)
-        )
-    }
+        mask = on_grid(found[number], volume.affine, volume.voxels.shape)
+        assert np.array_equal(mask, segment.mask)
 
 
 def test_pydicom_reads_a_study_that_all_results_share(scans: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-"""Stores and queues for stages, on each kind of database."""
+"""Stores and queues for stages, on each kind of database; receivers on each engine."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
 from medaet.testing.clock import FakeClock
 from medaet.testing.rows import Receiver
+from tests.stages.receiving import ENGINES, Listening, listening
 
 
 @pytest.fixture
@@ -48,3 +50,15 @@ def deliveries(database: Database, clock: FakeClock) -> DeliveryQueue:
 @pytest.fixture
 def events(database: Database) -> EventStore:
     return EventStore(database)
+
+
+@pytest.fixture(params=list(ENGINES))
+def serve(request: pytest.FixtureRequest) -> Listening:
+    """Run a storage SCP with a sink, once on each engine."""
+    return functools.partial(listening, request.param)
+
+
+@pytest.fixture
+def serve_own() -> Listening:
+    """Run a storage SCP with a sink, on the engine of our own."""
+    return functools.partial(listening, "own")

@@ -1,17 +1,17 @@
 """The worker agent: what a job becomes when its analysis answers, fails, is too slow, or belongs to somebody else."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from medaet import Findings, Segment, Volume
+from medaet import Findings, Segment
 from medaet.codes import LUNG
 from medaet.config.model import WorkerSection
-from medaet.errors import AnalysisError, ChildCrashedError, MedaetError
+from medaet.errors import AnalysisError, ChildCrashedError, MedaetError, WithdrawnError
 from medaet.plugin import folder
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue
@@ -21,9 +21,12 @@ from medaet.store.tables import JobState
 from medaet.testing.clock import FakeClock
 from medaet.testing.phantom import write_series
 from medaet.testing.work import Work
-from medaet.worker.child import Run, WorkerChild
+from medaet.worker.child import WorkerChild
+from medaet.worker.request import Request, Run
+from medaet.worker.ticket import Ticket
 from medaet_daemon.analyse import Analyse
 from medaet_daemon.inputs import Inputs
+from medaet_daemon.lane import Lane, lanes
 
 
 class ScriptedChild(WorkerChild):
@@ -33,21 +36,12 @@ class ScriptedChild(WorkerChild):
         super().__init__("cpu")
         self._script = script
 
-    def analyse(
-        self,
-        analysis: str,
-        settings: Mapping[str, object],
-        inputs: Mapping[str, Volume],
-        where: Path,
-        *,
-        seconds: float,
-        on_alive: Callable[[], None] = lambda: None,
-    ) -> Run:
+    def analyse(self, request: Request, *, on_alive: Callable[[], None] = lambda: None) -> Run:
         self._script()
         on_alive()
-        findings = Findings([Segment("Above", inputs["ct"].voxels > 0, LUNG)])
-        folder.save(findings, where)
-        return Run(findings, 0.0, 0.1)
+        findings = Findings([Segment("Above", request.inputs["ct"].voxels > 0, LUNG)])
+        folder.save(findings, request.where)
+        return Run(findings, 0.0, 0.1, computed={"engine": "abacus"})
 
 
 @pytest.fixture
@@ -58,7 +52,7 @@ def work(tmp_path: Path, spool: Spool, instances: InstanceStore, jobs: JobQueue)
 def _stage(work: Work, clock: FakeClock, child: WorkerChild) -> Analyse:
     rules = WorkerSection(job_timeout_seconds=60, lease_seconds=30)
     inputs = Inputs(work.instances, work.spool, Registry(analyses={}))
-    return Analyse(inputs, work.spool, work.jobs, rules, child, clock)
+    return Analyse(inputs, work.spool, work.jobs, rules, Lane(child), clock)
 
 
 def _raises(error: Exception) -> ScriptedChild:
@@ -72,7 +66,7 @@ def test_nothing_to_do_costs_nothing(
     spool: Spool, instances: InstanceStore, jobs: JobQueue, clock: FakeClock
 ) -> None:
     inputs = Inputs(instances, spool, Registry(analyses={}))
-    stage = Analyse(inputs, spool, jobs, WorkerSection(), ScriptedChild(), clock)
+    stage = Analyse(inputs, spool, jobs, WorkerSection(), Lane(ScriptedChild()), clock)
     assert stage.step() > timedelta(0)
 
 
@@ -142,3 +136,37 @@ def test_findings_of_a_lost_lease_are_dropped(work: Work, clock: FakeClock) -> N
     job = work.job()
     assert (job.state, job.attempt, job.leased_by) == (JobState.LEASED, 2, "another")
     assert job.findings_path is None
+
+
+def test_a_job_that_was_not_begun_when_the_worker_stops_costs_nothing(
+    work: Work, clock: FakeClock
+) -> None:
+    _stage(work, clock, _raises(WithdrawnError("the worker stops"))).step()
+    job = work.job()
+    assert (job.state, job.last_attempt) == (JobState.READY, 4)
+
+
+def test_how_networks_were_computed_is_kept_for_the_report(work: Work, clock: FakeClock) -> None:
+    _stage(work, clock, ScriptedChild()).step()
+    where = work.spool.path(str(work.job().findings_path))
+    facts = json.loads((where / "run.json").read_text())
+    assert facts["computed"] == {"engine": "abacus"}
+
+
+def test_a_busy_device_leaves_new_jobs_to_idle_ones(work: Work, clock: FakeClock) -> None:
+    child = ScriptedChild()
+    stage = _stage(work, clock, child)
+    child._tickets[1] = Ticket(1)
+    stage.step()
+    assert work.job().state is JobState.READY
+    clock.advance(timedelta(seconds=2))
+    stage.step()
+    assert work.job().state is JobState.ANALYSED
+
+
+def test_the_urgent_lane_takes_urgent_jobs_alone(work: Work, clock: FakeClock) -> None:
+    rules = WorkerSection()
+    inputs = Inputs(work.instances, work.spool, Registry(analyses={}))
+    lane = lanes(ScriptedChild())[-1]
+    Analyse(inputs, work.spool, work.jobs, rules, lane, clock).step()
+    assert work.job().state is JobState.READY

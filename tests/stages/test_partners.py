@@ -12,9 +12,9 @@ from pydicom import Dataset
 from medaet import Analysis, Partner, SeriesSelector
 from medaet.cli.explain import sentence
 from medaet.config.model import Config
-from medaet.dicom.header import read_header
 from medaet.dicom.uid import derived_uid
 from medaet.errors import SelectionError
+from medaet.network.spooling import SpoolSink
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue
 from medaet.queue.rows import Job
@@ -27,6 +27,7 @@ from medaet.store.studies import StudyStore
 from medaet.store.tables import JobState
 from medaet.testing.clock import FakeClock
 from medaet.testing.phantom import write_series
+from medaet.testing.work import store
 from medaet_daemon.dispatch import Dispatch
 from medaet_daemon.inputs import Inputs
 from medaet_daemon.prune import Prune
@@ -115,14 +116,11 @@ class Site:
                 setattr(dataset, keyword, value or "")
 
         where = self.folder / str(number)
+        sink = SpoolSink(self.spool, self.database, self.clock)
         for path in write_series(
             where, modality=modality, shape=(2, 4, 4), change=change, seed=number
         ):
-            header = read_header(path)
-            stored = self.spool.put(header, [path.read_bytes()])
-            recorded = self.instances.record(
-                header, stored, calling_ae_title="CT1", called_ae_title="MEDAET"
-            )
+            recorded = store(path, sink)
         self.received.append(uid)
         self.studies.close(recorded.series_id, 1, "quiet")
         self.dispatch()

@@ -20,6 +20,7 @@ if mood == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 else:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+signal.signal(signal.SIGHUP, lambda *_: open(os.path.join(folder, "reloaded"), "w").close())
 supervisor = os.getppid()
 while not os.path.exists(os.path.join(folder, "go")) and os.getppid() == supervisor:
     time.sleep(0.02)
@@ -35,7 +36,7 @@ import sys
 from medaet_daemon.supervise import Role, Supervisor
 script, *arguments = sys.argv[1:]
 command = (sys.executable, script)
-role = Role("role", tuple(arguments))
+role = Role("role", tuple(arguments), reloads=arguments[1] == "well")
 sys.exit(Supervisor([role], command=command, pulse_seconds=1, drain_seconds=1).run())
 """
 
@@ -150,3 +151,22 @@ def test_sigterm_drains_and_exits_0_within_its_time(tmp_path: Path, mood: str) -
         assert process.wait(20) == 0
         (pid,) = _starts(tmp_path)
         _await(lambda: _ended(pid))
+
+
+def test_reload_reaches_a_process_that_can(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    with _supervised(tmp_path, "well") as (process, systemd):
+        assert systemd.heard("READY=1")
+        process.send_signal(signal.SIGHUP)
+        _await((tmp_path / "reloaded").exists)
+        assert process.poll() is None
+
+
+def test_reload_spares_a_process_that_cannot(tmp_path: Path) -> None:
+    (tmp_path / "go").touch()
+    with _supervised(tmp_path, "deaf") as (process, systemd):
+        assert systemd.heard("READY=1")
+        process.send_signal(signal.SIGHUP)
+        systemd.forget()
+        assert systemd.heard("WATCHDOG=1")
+        assert not (tmp_path / "reloaded").exists()

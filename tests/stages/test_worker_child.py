@@ -17,7 +17,8 @@ from medaet.errors import (
     FindingsError,
     LeaseLostError,
 )
-from medaet.worker.child import Run, WorkerChild
+from medaet.worker.child import WorkerChild
+from medaet.worker.request import Request, Run
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,20 @@ def volume() -> Volume:
 
 
 def _run(child: WorkerChild, name: str, volume: Volume, where: Path, seconds: float = 60.0) -> Run:
-    return child.analyse(name, {}, {"ct": volume}, where / "findings", seconds=seconds)
+    return child.analyse(_request(name, volume, where, seconds))
+
+
+def _request(
+    name: str, volume: Volume, where: Path, seconds: float = 60.0, *, urgent: bool = False
+) -> Request:
+    return Request(
+        analysis=name,
+        settings={},
+        inputs={"ct": volume},
+        where=where / f"findings of {name}",
+        seconds=seconds,
+        urgent=urgent,
+    )
 
 
 def _tame_still_works(child: WorkerChild, volume: Volume, where: Path) -> None:
@@ -106,7 +120,7 @@ def test_a_lost_lease_ends_the_run(child: WorkerChild, volume: Volume, tmp_path:
         raise LeaseLostError("taken")
 
     with pytest.raises(LeaseLostError):
-        child.analyse("zoo-hangs", {}, {"ct": volume}, tmp_path / "f", seconds=20, on_alive=lost)
+        child.analyse(_request("zoo-hangs", volume, tmp_path, 20), on_alive=lost)
     _tame_still_works(child, volume, tmp_path)
 
 

@@ -4,7 +4,8 @@ import pytest
 from pydicom import uid
 from pynetdicom.presentation import PresentationContext, build_context
 
-from medaet.network.contexts import MAXIMUM_CONTEXTS, is_stored, proposed, supported
+from medaet.network.contexts import is_stored
+from medaet.network.presentation import MAXIMUM_CONTEXTS, proposed, supported
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 VERIFICATION = "1.2.840.10008.1.1"

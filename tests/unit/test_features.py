@@ -59,6 +59,13 @@ def test_features_of_one_voxel_are_its_value_or_a_reason() -> None:
         assert found[tag].reason == "the segment has one voxel"
 
 
+def test_segment_that_is_lost_by_interpolation_says_so() -> None:
+    mask = torch.zeros(SHAPE, dtype=torch.bool)
+    mask[2, 3, 4] = True
+    found = _all(mask, FeatureSettings(bin_width=25, spacing_mm=(5, 5, 5)))
+    assert found["stat_mean"][0].reason.startswith("the segment is too small for the voxels")
+
+
 def test_features_of_a_flat_region_are_defined_or_say_why() -> None:
     mask = torch.ones(SHAPE, dtype=torch.bool)
     flat = torch.full(SHAPE, 7, dtype=torch.int16)
@@ -160,3 +167,5 @@ def test_bins_without_end_are_refused() -> None:
     mask = torch.ones(SHAPE, dtype=torch.bool)
     with pytest.raises(FindingsError, match="take wider ones"):
         extract(_image(), [mask], SPACING, FeatureSettings(bin_width=0.01), ["glcm"])
+    with pytest.raises(FindingsError, match="give ivh_bins"):
+        extract(_image().float() * 1e6, [mask], SPACING, FeatureSettings(bins=8), ["ivh"])

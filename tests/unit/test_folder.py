@@ -10,7 +10,6 @@ from medaet import (
     Measurement,
     ParametricMap,
     Segment,
-    Volume,
     segments_of,
     structure,
 )
@@ -90,12 +89,6 @@ def test_load_refuses_a_label_map_of_another_type(tmp_path: Path) -> None:
         kept.load(tmp_path)
 
 
-def test_load_volume_keeps_the_padding(tmp_path: Path) -> None:
-    voxels = np.zeros((1, 1, 1), np.int16)
-    kept.save_volume(Volume(voxels, np.eye(4), "CT", padding=(-3024.0, -3014.0)), tmp_path)
-    assert kept.load_volume(tmp_path).padding == (-3024.0, -3014.0)
-
-
 def test_load_refuses_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(FindingsError):
         kept.load(tmp_path)
@@ -114,11 +107,3 @@ def test_load_refuses_a_link(tmp_path: Path) -> None:
     (tmp_path / "findings.json").symlink_to(tmp_path / "elsewhere.json")
     with pytest.raises(FindingsError):
         kept.load(tmp_path)
-
-
-def test_load_volume_maps_the_voxels_that_were_saved(tmp_path: Path) -> None:
-    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
-    kept.save_volume(Volume(voxels, np.eye(4), "CT"), tmp_path)
-    found = kept.load_volume(tmp_path)
-    assert np.array_equal(found.voxels, voxels)
-    assert found.modality == "CT"

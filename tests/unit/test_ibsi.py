@@ -3,6 +3,7 @@
 import pytest
 
 from medaet.dicom.ibsi import FEATURES, Aggregation
+from tests.features_page import PAGE, page
 from tests.ibsi import (
     PHANTOM_SPACING_MM,
     Comparison,
@@ -48,3 +49,7 @@ def test_every_feature_and_aggregation_has_a_reference_value() -> None:
 def test_codes_are_unique_but_for_aggregations() -> None:
     codes = [feature.code for feature in FEATURES.values()]
     assert len(set(codes)) == len(codes)
+
+
+def test_page_of_features_is_fresh() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m tests.features_page"

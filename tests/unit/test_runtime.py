@@ -10,7 +10,6 @@ from torch import nn
 
 from medaet import Volume
 from medaet.compute.device import checked, devices
-from medaet.compute.resample import resample, shape_for
 from medaet.compute.runtime import Runtime
 from medaet.errors import ConfigError, PluginError
 
@@ -64,12 +63,11 @@ def test_load_weights_refuses_weights_of_another_network(tmp_path: Path) -> None
         Runtime("cpu").load_weights(nn.Linear(2, 2), tmp_path / "w.safetensors")
 
 
-def test_shape_for_keeps_the_extent() -> None:
-    assert shape_for((10, 512, 512), (5.0, 0.5, 0.5), (2.5, 2.0, 2.0)) == (20, 128, 128)
-
-
-def test_resample_keeps_a_constant_constant() -> None:
-    assert torch.all(resample(torch.ones(1, 3, 4, 5), (6, 2, 9)) == 1)
+def test_segment_refuses_channels_on_different_grids() -> None:
+    volume = _volume()
+    moved = Volume(volume.voxels, np.diag([1.0, 1.0, 3.0, 1.0]), "CT")
+    with pytest.raises(PluginError, match="same grid"):
+        Runtime("cpu").segment(Threshold(), [volume, moved], spacing_mm=(2.0, 1.0, 1.0))
 
 
 def test_checked_refuses_a_device_that_is_not_there() -> None:

@@ -55,7 +55,9 @@ def _written(values: object, path: str = "") -> Iterator[str]:
 def test_example_states_the_defaults(tmp_path: Path) -> None:
     found = load(templates() / "medaet.toml", {})
     assert found.spool.path == Path("/var/lib/medaet/spool")
-    assert found.model_copy(update={"spool": Config().spool}) == Config()
+    assert found.training.path == Path("/var/lib/medaet/training")
+    paths = {"spool": Config().spool, "training": Config().training}
+    assert found.model_copy(update=paths) == Config()
 
 
 def test_example_documents_every_key(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from medaet.cli.checks.line import Line, fail, ok, warn
 from medaet.config.model import Config
 from medaet.errors import ConfigError
-from medaet.network.transport import listening_socket
+from medaet.network.listening import listening_socket
 
 LOCK = ".receive.lock"
 

@@ -12,7 +12,7 @@ from medaet.routes import check_routes
 
 def check_plugins(config: Config) -> Iterator[Line]:
     """Look at every plugin, then at the routes."""
-    registry = discover()
+    registry = discover(models=config.models_path)
     for refused in registry.refused:
         yield fail(f"plugin {refused.name}", refused.reason, "mend it, or uninstall it")
     for name in sorted(registry.analyses):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from medaet.cli.checks.line import Line, fail, ok, warn
 from medaet.config.model import Config
-from medaet.dicom.identity import InstanceHeader
 from medaet.errors import OutOfSpaceError
+from medaet.store.arrivals import Arrivals
 from medaet.store.files import Spool
 
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"})
@@ -69,14 +69,16 @@ def _space(config: Config, path: Path) -> Line:
 
 def _speed(spool: Spool) -> Line:
     """Store instances of a CT slice's size as the receiver does, and remove them."""
-    header = InstanceHeader("1.2", "1.2", "1.2.3.doctor", "1.2", "1.2", "OT", {})
-    seconds = []
+    arrivals, seconds = Arrivals(spool), []
     try:
         for number in range(TRIALS):
             started = time.monotonic()
-            stored = spool.put(header, [bytes([number]), os.urandom(INSTANCE_BYTES)])
+            arrival = arrivals.open()
+            arrival.write([bytes([number]), os.urandom(INSTANCE_BYTES)])
+            folder, stored = arrival.settle()
+            arrivals.sync([folder])
             seconds.append(time.monotonic() - started)
-            spool.path(stored.path).unlink()
+            arrival.discard()
         spool.path(stored.path).parent.rmdir()
     except OutOfSpaceError as error:
         return fail("disk speed", str(error), "mend the file system")

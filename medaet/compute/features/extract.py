@@ -21,6 +21,7 @@ from medaet.dicom.ibsi import FEATURES, TEXTURES, Aggregation, Feature
 from medaet.errors import FindingsError
 from medaet.plugin.features import MAXIMUM_BINS, FeatureSettings
 
+PAIRWISE = frozenset({"morph_moran_i", "morph_geary_c"})
 BATCH_VOXELS = 1 << 21
 BATCH_CELLS = 1 << 22
 """Regions are batched up to so many voxels, and cells of co-occurrence matrices."""
@@ -92,11 +93,22 @@ def _first_order(region: Region, settings: FeatureSettings, families: Sequence[s
     if "statistics" in families:
         numbers |= statistics(region.inside)
     if "histogram" in families:
-        level = levels(region, settings.bins, settings.bin_width)
-        numbers |= histogram(level, settings.bins or int(level.max()))
+        numbers |= histogram(*_binned(region, settings))
     if "ivh" in families:
         numbers |= intensity_volume(region, settings)
     return numbers
+
+
+def _binned(region: Region, settings: FeatureSettings) -> tuple[torch.Tensor, int]:
+    """Discretise a region for histogram and textures; return its bin numbers, and how many bins there are."""
+    level = levels(region, settings.bins, settings.bin_width)
+    bins = settings.bins or int(level.max())
+    if bins > MAXIMUM_BINS:
+        raise FindingsError(
+            f"feature settings: bins of width {settings.bin_width:g} make {bins} bins of this region, more than "
+            f"{MAXIMUM_BINS}; take wider ones"
+        )
+    return level, bins
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,14 +126,7 @@ def _batches(regions: Sequence[Region], settings: FeatureSettings) -> Iterator[l
         region = whole.trimmed()
         if not region.mask.any():
             continue
-        level = levels(region, settings.bins, settings.bin_width)
-        bins = settings.bins or int(level.max())
-        if bins > MAXIMUM_BINS:
-            raise FindingsError(
-                f"feature settings: bins of width {settings.bin_width:g} make {bins} bins of this region, more than "
-                f"{MAXIMUM_BINS}; take wider ones"
-            )
-        one = _Discretised(number, region, level, bins)
+        one = _Discretised(number, region, *_binned(region, settings))
         if batch and _is_full([*batch, one]):
             yield batch
             batch = []
@@ -175,14 +180,14 @@ def _values(
 def _reason(region: Region, feature: Feature) -> str:
     """Say why a feature has no value, as plainly as the region allows."""
     values = region.inside
-    if not region.shape.any():
-        return "the segment is empty"
-    if not values.numel():
-        return "re-segmentation left no voxel"
-    if values.numel() == 1:
-        return "the segment has one voxel"
-    if values.min() == values.max():
-        return "all voxels have the same value"
-    if feature.tag in ("morph_moran_i", "morph_geary_c"):
-        return "the segment is too large for sums over all pairs of voxels"
-    return "the formula divides by zero on this segment"
+    count = values.numel()
+    reasons = (
+        (not region.is_drawn, "the segment is empty"),
+        (not region.shape.any(), "the segment is too small for the voxels it is interpolated to"),
+        (not count, "re-segmentation left no voxel"),
+        (count == 1, "the segment has one voxel"),
+        (count and values.min() == values.max(), "all voxels have the same value"),
+        (feature.tag in PAIRWISE, "the segment is too large for sums over all pairs of voxels"),
+    )
+    otherwise = "the formula divides by zero on this segment"
+    return next((reason for holds, reason in reasons if holds), otherwise)

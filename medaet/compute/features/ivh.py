@@ -10,9 +10,11 @@ import torch
 
 from medaet.compute.features.region import Region, levels, lower_end
 from medaet.compute.features.statistics import Numbers
+from medaet.errors import FindingsError
 from medaet.plugin.features import FeatureSettings
 
 LOW, HIGH = 0.1, 0.9
+MAXIMUM_PLACES = 1 << 22
 
 
 def intensity_volume(region: Region, settings: FeatureSettings) -> Numbers:
@@ -48,6 +50,11 @@ def _curve(region: Region, settings: FeatureSettings) -> tuple[torch.Tensor, tor
         low, high = _ends(region)
         numbers = (region.inside - low).floor().long() + 1
         count, first, width = int(high - low) + 1, low, 1.0
+    if count > MAXIMUM_PLACES:
+        raise FindingsError(
+            f"feature settings: the intensity-volume histogram would have {count} places; give ivh_bins, or a wider "
+            "ivh_bin_width"
+        )
     below = torch.bincount(numbers - 1, minlength=count).cumsum(0).double()
     share = 1 - (below - torch.bincount(numbers - 1, minlength=count)) / numbers.numel()
     places = first + width * torch.arange(count, dtype=torch.float64, device=share.device)

@@ -1,7 +1,7 @@
 """A region of interest after image processing: values and masks on the grid that features are computed on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 
 import torch
@@ -28,6 +28,7 @@ class Region:
         mask: Boolean, the intensity mask: the segment after re-segmentation.
         spacing_mm: Along (slice, row, column).
         value_range: What re-segmentation kept; infinite where nothing limits it.
+        is_drawn: Whether the segment had a voxel before interpolation.
     """
 
     values: torch.Tensor
@@ -35,6 +36,7 @@ class Region:
     mask: torch.Tensor
     spacing_mm: tuple[float, float, float]
     value_range: tuple[float, float]
+    is_drawn: bool = True
 
     @property
     def inside(self) -> torch.Tensor:
@@ -47,9 +49,7 @@ class Region:
         if box is None:
             box = ((0, 1), (0, 1), (0, 1))
         at = tuple(slice(*ends) for ends in box)
-        return Region(
-            self.values[at], self.shape[at], self.mask[at], self.spacing_mm, self.value_range
-        )
+        return replace(self, values=self.values[at], shape=self.shape[at], mask=self.mask[at])
 
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -113,7 +113,9 @@ def region_of(
 def _empty(image: torch.Tensor, spacing_mm: Sequence[float]) -> Region:
     nothing = torch.zeros((1, 1, 1), dtype=torch.bool, device=image.device)
     slices, rows, columns = spacing_mm
-    return Region(nothing.double(), nothing, nothing, (slices, rows, columns), (-inf, inf))
+    return Region(
+        nothing.double(), nothing, nothing, (slices, rows, columns), (-inf, inf), is_drawn=False
+    )
 
 
 def _resampled(

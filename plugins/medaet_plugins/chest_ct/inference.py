@@ -8,6 +8,7 @@ from medaet.dicom.volume import Volume
 
 SMALLEST_LUNG_ML = 100.0
 LARGEST_EROSION_MM = 12.0
+COARSE_MM = 2.0
 EMPHYSEMA_HU = -950
 
 
@@ -23,18 +24,23 @@ def left_and_right(
     Returns:
         The patient's left and right lung; one of them is empty when only one was found.
     """
-    distance = np.asarray(ndimage.distance_transform_edt(mask, volume.spacing_mm))
-    for erosion_mm in np.arange(0.0, LARGEST_EROSION_MM, 2.0):
-        cores = _two_largest(distance > erosion_mm, volume.voxel_ml)
-        if len(cores) == 2:
-            break
-    if not cores:
-        return np.zeros_like(mask), np.zeros_like(mask)
-    if len(cores) == 1:
-        return _by_side(cores[0], mask, volume)
-    parts = _shared_out(mask, cores, volume.spacing_mm)
-    sides = sorted(parts, key=lambda part: _mean_x(part, volume.affine))
-    return sides[1], sides[0]  # LPS+: x grows to the patient's left
+    left, right = np.zeros_like(mask), np.zeros_like(mask)
+    box = _box(mask)
+    if box is None:
+        return left, right
+    inside = mask[box]
+    parts = _two_largest(inside, volume.voxel_ml)
+    if len(parts) == 1:
+        parts = _parted(inside, volume)
+    if not parts:
+        return left, right
+    sides = [_mean_x(part, box, volume.affine) for part in parts]
+    if len(parts) == 1:  # a single lung, or two that cannot be parted, goes where its middle lies
+        middle = float((volume.affine @ np.array([(mask.shape[2] - 1) / 2, 0, 0, 1]))[0])
+        parts, sides = [*parts, np.zeros_like(inside)], [*sides, middle]
+    first_is_left = sides[0] > sides[1]  # LPS+: x grows to the patient's left
+    left[box], right[box] = parts if first_is_left else parts[::-1]
+    return left, right
 
 
 def emphysema_percent(mask: NDArray[np.bool_], volume: Volume) -> float | None:
@@ -45,16 +51,23 @@ def emphysema_percent(mask: NDArray[np.bool_], volume: Volume) -> float | None:
     )
 
 
-def cleaned(labels: NDArray[np.uint8], volume: Volume) -> NDArray[np.bool_]:
+def cleaned(mask: NDArray[np.bool_], volume: Volume) -> NDArray[np.bool_]:
     """Keep what can be a lung, and fill what it encloses."""
-    return np.asarray(
-        ndimage.binary_fill_holes(
-            np.logical_or.reduce(
-                [np.zeros(labels.shape, dtype=np.bool_), *_two_largest(labels > 0, volume.voxel_ml)]
-            )
-        ),
-        dtype=np.bool_,
-    )
+    kept = np.zeros(mask.shape, dtype=np.bool_)
+    box = _box(mask)
+    if box is None:
+        return kept
+    lungs = _two_largest(mask[box], volume.voxel_ml)
+    if lungs:
+        kept[box] = _filled(np.logical_or.reduce(lungs))
+    return kept
+
+
+def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill what cannot be reached from outside: every part of the background but the one at the border."""
+    outside = np.pad(~mask, 1, constant_values=True)
+    parts, _ = ndimage.label(outside)
+    return np.asarray(parts != parts[0, 0, 0], dtype=np.bool_)[1:-1, 1:-1, 1:-1]
 
 
 def _two_largest(mask: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]]:
@@ -64,27 +77,46 @@ def _two_largest(mask: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bo
     return [labels == one for one in np.argsort(sizes)[::-1][:2] if sizes[one] > SMALLEST_LUNG_ML]
 
 
-def _shared_out(
-    mask: NDArray[np.bool_],
-    cores: list[NDArray[np.bool_]],
-    spacing_mm: tuple[float, float, float],
-) -> list[NDArray[np.bool_]]:
-    """Give each voxel of the mask to the nearer core."""
-    first, second = (
-        np.asarray(ndimage.distance_transform_edt(~core, spacing_mm)) for core in cores
-    )
-    return [mask & (first <= second), mask & (first > second)]
+def _parted(mask: NDArray[np.bool_], volume: Volume) -> list[NDArray[np.bool_]]:
+    """Part lungs that touch: erode until there are two cores, then give each voxel to the nearer one.
+
+    Distances are measured on every few voxels only; a border between lungs that touch is not known more finely.
+    """
+    steps = tuple(max(1, round(COARSE_MM / one)) for one in volume.spacing_mm)
+    coarse = mask[tuple(slice(None, None, step) for step in steps)]
+    spacing = tuple(one * step for one, step in zip(volume.spacing_mm, steps, strict=True))
+    voxel_ml = volume.voxel_ml * float(np.prod(steps))
+    depth = np.asarray(ndimage.distance_transform_edt(coarse, spacing))
+    for erosion_mm in np.arange(2.0, LARGEST_EROSION_MM, 2.0):
+        cores = _two_largest(depth > erosion_mm, voxel_ml)
+        if len(cores) == 2:
+            break
+    else:
+        return [mask]
+    first, second = (np.asarray(ndimage.distance_transform_edt(~core, spacing)) for core in cores)
+    nearer = first <= second
+    for axis, step in enumerate(steps):
+        nearer = nearer.repeat(step, axis)
+    nearer = nearer[tuple(slice(0, length) for length in mask.shape)]
+    return [mask & nearer, mask & ~nearer]
 
 
-def _by_side(
-    core: NDArray[np.bool_], mask: NDArray[np.bool_], volume: Volume
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Put a single lung, or two that cannot be parted, on the side of the image where its middle lies."""
-    middle = volume.affine @ np.array([(mask.shape[2] - 1) / 2, 0, 0, 1])
-    empty = np.zeros_like(mask)
-    return (core, empty) if _mean_x(core, volume.affine) > middle[0] else (empty, core)
+def _box(mask: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """Return the smallest box around a mask; None around nothing."""
+    hits = [np.flatnonzero(mask.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    if not hits[0].size:
+        return None
+    first, second, third = (slice(int(hit[0]), int(hit[-1]) + 1) for hit in hits)
+    return first, second, third
 
 
-def _mean_x(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
-    slices, rows, columns = (float(np.mean(index)) for index in np.nonzero(mask))
+def _mean_x(
+    mask: NDArray[np.bool_], box: tuple[slice, slice, slice], affine: NDArray[np.float64]
+) -> float:
+    """Mean x of a mask that lies in a box of the volume."""
+    means = [
+        float(np.average(np.arange(mask.shape[axis]), weights=mask.sum(axis=others)))
+        for axis, others in ((0, (1, 2)), (1, (0, 2)), (2, (0, 1)))
+    ]
+    slices, rows, columns = (mean + one.start for mean, one in zip(means, box, strict=True))
     return float((affine @ np.array([columns, rows, slices, 1.0]))[0])

@@ -9,6 +9,7 @@ from medaet.dicom.volume import Volume
 AIR_HU = -400.0
 BODY_HU = -300.0
 AIRWAY_HU = -850.0
+AIRWAY_WALL_HU = -500.0
 AIRWAY_MM2 = (60.0, 700.0)
 MIDLINE_MM = 35.0
 FEWEST_SLICES = 5
@@ -30,7 +31,7 @@ def classical_lungs(volume: Volume) -> NDArray[np.bool_]:
     """
     voxels = np.asarray(volume.voxels, dtype=np.float32)
     body = _body(voxels)
-    air = (voxels < AIR_HU) & body & ~_trachea((voxels < AIRWAY_HU) & body, body, volume.spacing_mm)
+    air = (voxels < AIR_HU) & body & ~_airway(voxels, body, volume)
     for plane in air:  # the slices' own openings cut off smaller airways and the gut
         plane[:] = ndimage.binary_opening(plane, iterations=2)
     labels, count = ndimage.label(air)
@@ -39,6 +40,23 @@ def classical_lungs(volume: Volume) -> NDArray[np.bool_]:
     largest = np.argsort(sizes)[::-1][:LARGEST_LUNGS]
     lungs = [one for one in largest if sizes[one] > SMALLEST_LUNG_ML]
     return _closed(np.isin(labels, lungs), volume.spacing_mm)
+
+
+def classical_airway(volume: Volume) -> NDArray[np.bool_]:
+    """Mask the trachea on a chest CT, from its uppermost slice to the main bronchi.
+
+    Args:
+        volume: As for `classical_lungs`.
+    """
+    voxels = np.asarray(volume.voxels, dtype=np.float32)
+    body = _body(voxels)
+    return _airway(voxels, body, volume) & (voxels < AIRWAY_WALL_HU)
+
+
+def _airway(
+    voxels: NDArray[np.float32], body: NDArray[np.bool_], volume: Volume
+) -> NDArray[np.bool_]:
+    return _trachea((voxels < AIRWAY_HU) & body, body, volume.spacing_mm)
 
 
 def _body(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:

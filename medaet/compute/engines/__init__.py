@@ -1,0 +1,1 @@
+"""Inference engines: one network, several programs that can run it."""

@@ -1,0 +1,53 @@
+"""Images made from maps of tissue, with contrasts at random: a network that learned on them trusts no contrast.
+
+Source:
+    B. Billot et al., SynthSeg: Segmentation of brain MRI scans of any contrast and resolution without retraining,
+    Medical Image Analysis 86 (2023) 102789.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+MOST_TISSUES = 256
+LARGEST_SD = 0.35
+LARGEST_BIAS = 0.5
+BIAS_KNOTS = 4
+BLACK_AIR_CHANCE = 0.7
+
+
+def synthetic(
+    tissue: torch.Tensor, random: np.random.Generator, generator: torch.Generator
+) -> torch.Tensor:
+    """Make an image of a map of tissue.
+
+    Each tissue gets a mean and a spread of its own, neighbours a common border of partial volume, and the whole a slow
+    bias field.
+
+    Args:
+        tissue: Whole numbers, 0 for air, (1, 1, *patch), float.
+        random: Of the few numbers that describe the image.
+        generator: Of the many, on the device of `tissue`.
+
+    Returns:
+        Mean 0, standard deviation 1, same shape.
+    """
+    device = tissue.device
+    means = random.uniform(-1, 1, MOST_TISSUES)
+    spreads = random.uniform(0.02, LARGEST_SD, MOST_TISSUES) * random.uniform(0, 1)
+    if random.random() < BLACK_AIR_CHANCE:
+        means[0], spreads[0] = -1.2, 0.02
+    table = torch.tensor(np.stack([means, spreads]), dtype=torch.float32, device=device)
+    index = tissue.round().long().clamp(0, MOST_TISSUES - 1)
+    noise = torch.randn(tissue.shape, generator=generator, device=device)
+    image = table[0][index] + table[1][index] * noise
+    image = (
+        functional.avg_pool3d(functional.pad(image, (1,) * 6, mode="replicate"), 3, stride=1) * 0.5
+        + image * 0.5
+    )
+    knots = torch.randn((1, 1, *[BIAS_KNOTS] * 3), generator=generator, device=device)
+    field = functional.interpolate(
+        knots, size=tissue.shape[2:], mode="trilinear", align_corners=True
+    )
+    image = (image + 1.5) * torch.exp(field * float(random.uniform(0, LARGEST_BIAS)))
+    return (image - image.mean()) / image.std().clamp(min=1e-6)

@@ -1,0 +1,174 @@
+"""The training loop beside a plain MONAI one: same scans, network, batches, augmentations, optimiser and schedule."""
+
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from monai.data.dataloader import DataLoader
+from monai.data.dataset import CacheDataset
+from monai.losses.dice import DiceCELoss
+from monai.transforms.compose import Compose
+from monai.transforms.croppad.dictionary import RandCropByLabelClassesd
+from monai.transforms.intensity.dictionary import (
+    RandAdjustContrastd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
+from monai.transforms.spatial.dictionary import RandAffined, RandSimulateLowResolutiond
+from torch import nn
+
+from medaet.compute.trained.network import build
+from medaet.compute.training.cache import Cached
+from medaet.compute.training.loop import Loop, look
+from medaet.compute.training.patches import Patches
+from medaet.compute.training.place import Place
+from medaet.compute.training.prepare import Prepared, prepare
+from medaet.compute.training.scores import dice
+from medaet.config.training import parse_training
+from tests.benchmarks.rounds import interleaved, show
+
+SHAPE, BALLS, SCANS = (48, 112, 112), 6, 5
+EPOCHS, STEPS, ROUNDS = 4, 12, 3
+RATE, SEED = 3e-3, 1
+ALWAYS = 1.0
+
+
+def _write_scans(folder: Path) -> None:
+    """Write noisy scans with balls of two brightnesses, of which one is the structure."""
+    import nibabel
+
+    places = np.moveaxis(np.indices(SHAPE), 0, -1)
+    for number in range(SCANS):
+        random = np.random.default_rng(number)
+        values, label = random.normal(-200, 60, SHAPE), np.zeros(SHAPE, np.uint8)
+        for ball in range(BALLS):
+            middle = random.uniform(12, np.asarray(SHAPE) - 12)
+            inside = (((places - middle) / (6, 14, 14)) ** 2).sum(-1) < 1
+            values[inside] += 150 if ball % 2 else 300
+            label[inside] = ball % 2
+        for kind, array in (("images", values.astype(np.int16)), ("labels", label)):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            image = nibabel.Nifti1Image(array.transpose(2, 1, 0), np.diag([-1.0, -1.0, 2.0, 1.0]))
+            nibabel.save(image, folder / kind / f"{number}.nii.gz")
+
+
+def _prepared(folder: Path) -> Prepared:
+    _write_scans(folder)
+    raw = {
+        "name": "bench",
+        "modality": "CT",
+        "seed": SEED,
+        "validation_share": 0.0,
+        "data": [{"kind": "pairs", "path": "."}],
+        "structures": [{"name": "Ball", "label": 1}],
+        "plan": {"patch": [32, 64, 64], "spacing_mm": [2.0, 1.0, 1.0]},
+        "training": {"epochs": EPOCHS, "steps_per_epoch": STEPS, "ema": 0.0, "warmup_steps": 1},
+    }
+    return prepare(parse_training(raw, folder, "bench"), folder / "run", "cpu")
+
+
+def _ours(run: Prepared, folder: Path) -> nn.Module:
+    for old in folder.glob("*.pt"):
+        old.unlink()
+    folder.mkdir(exist_ok=True)
+    loop = Loop(run.plan, run.config, run.loop_cases, Place(), folder)
+    for _ in loop.run():
+        pass
+    return loop.weights
+
+
+def _transforms(run: Prepared, crop: Sequence[int]) -> Compose:
+    settings, both = run.config.augment, ["image", "label"]
+    turn = math.radians(settings.rotation_degrees)
+    return Compose(
+        [
+            RandCropByLabelClassesd(
+                both, "label", crop, ratios=[1, 2], num_classes=2, num_samples=1
+            ),
+            RandAffined(
+                both,
+                prob=ALWAYS,
+                rotate_range=(turn, turn / 2, turn / 2),
+                scale_range=((-0.2, 0.25),) * 3,
+                mode=["bilinear", "nearest"],
+                padding_mode="border",
+                spatial_size=run.plan.patch,
+            ),
+            RandAdjustContrastd("image", prob=ALWAYS, gamma=settings.gamma),
+            RandScaleIntensityd("image", factors=0.25, prob=ALWAYS),
+            RandShiftIntensityd("image", offsets=settings.shift, prob=ALWAYS),
+            RandGaussianSmoothd("image", (0.4, 1.2), (0.4, 1.2), (0.4, 1.2), prob=settings.blur),
+            RandSimulateLowResolutiond("image", prob=settings.low_resolution, zoom_range=(0.33, 1)),
+            RandGaussianNoised("image", prob=ALWAYS, std=settings.noise),
+        ]
+    )
+
+
+def _monai(run: Prepared, cases: Sequence[Cached]) -> nn.Module:
+    crop = Patches(cases, run.plan, run.config).crop
+    data = [
+        {
+            "image": torch.from_numpy(one.image.astype(np.float32))[None],
+            "label": torch.from_numpy(np.asarray(one.labels))[None].float(),
+        }
+        for one in cases
+    ]
+    batch = run.plan.batch
+    drawn = [data[number % len(data)] for number in range(STEPS * batch)]
+    loader = DataLoader(
+        CacheDataset(drawn, _transforms(run, crop), progress=False),
+        batch,
+        shuffle=True,
+        num_workers=0,
+    )
+    network = build(run.plan, seed=SEED)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, EPOCHS * STEPS)
+    loss_of = DiceCELoss(to_onehot_y=True, softmax=True)
+    for _ in range(EPOCHS):
+        for one in loader:
+            optimiser.zero_grad()
+            loss_of(network(one["image"]), one["label"]).backward()
+            optimiser.step()
+            schedule.step()
+    return network
+
+
+def _score(network: nn.Module, run: Prepared, cases: Sequence[Cached]) -> float:
+    network.eval()
+    found = [look(network, one, run.plan, torch.device("cpu")).numpy() for one in cases]
+    each = [dice(labels, one.labels, 1)[0] for labels, one in zip(found, cases, strict=True)]
+    return statistics.mean(each)
+
+
+@pytest.mark.filterwarnings("ignore")  # of MONAI, about its own arguments
+def test_an_epoch_beside_monai(tmp_path: Path) -> None:
+    run = _prepared(tmp_path)
+    train, test = run.cached("train"), run.cached("test")
+    scores: dict[str, list[float]] = {"plain MONAI": [], "medaet train": []}
+
+    def scored(name: str, make: Callable[[], nn.Module]) -> Callable[[], object]:
+        def once() -> None:
+            made[name] = make()
+
+        return once
+
+    made: dict[str, nn.Module] = {}
+    cases = {
+        "plain MONAI": scored("plain MONAI", lambda: _monai(run, train)),
+        "medaet train": scored("medaet train", lambda: _ours(run, tmp_path / "loop")),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for number in range(ROUNDS):
+        for name, (once,) in interleaved(cases, rounds=1, seed=number).items():
+            seconds[name].append(once / EPOCHS)
+            scores[name].append(_score(made[name], run, test))
+    show("seconds of an epoch", seconds, reference="plain MONAI")
+    for name, each in scores.items():
+        print(f"{name}: Dice on held-out scans {statistics.mean(each):.3f}")

@@ -1,0 +1,219 @@
+"""Segmentation against the plain way: MONAI's sliding windows, every class interpolated, then the largest one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from monai.inferers.utils import sliding_window_inference
+from torch import nn
+from torch.nn import functional
+
+from medaet.compute import labels
+from medaet.compute.orient import Orientation
+from medaet.compute.resample import Grid, resample
+from medaet.compute.segment import prepare, segment
+from medaet.errors import FindingsError, PluginError
+from medaet.plugin.recipe import Activation, Alignment, Recipe
+
+UPRIGHT = Orientation()
+
+
+class Convolution(nn.Module):
+    """One random convolution: its answer at a voxel depends on the window's edges, as a real network's does."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.layer = nn.Conv3d(channels, classes, 5, padding=2)
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.layer(windows) * 5
+        return logits
+
+
+def _voxels(*shape: int, rough: bool) -> torch.Tensor:
+    values = torch.from_numpy(np.random.default_rng(5).normal(size=shape).astype(np.float32))
+    return (
+        values if rough or min(shape) == 1 else functional.avg_pool3d(values[None], 3, 1, 1)[0] * 4
+    )
+
+
+def _plainly(
+    voxels: torch.Tensor, spacing_mm: Sequence[float], network: nn.Module, recipe: Recipe
+) -> torch.Tensor:
+    grid = Grid.of_spacing(
+        voxels.shape[1:], spacing_mm, recipe.spacing_mm, alignment=recipe.alignment
+    )
+    logits = sliding_window_inference(
+        resample(voxels, grid)[None], recipe.window, 2, network, recipe.overlap, mode="gaussian"
+    )
+    scores = torch.as_tensor(logits)[0]
+    if recipe.activation == "sigmoid":
+        return (resample(scores.sigmoid(), grid.inverse) > 0.5).to(torch.uint8)
+    return resample(scores.softmax(0), grid.inverse).argmax(0).to(torch.uint8)
+
+
+def _segmented(
+    voxels: torch.Tensor, spacing_mm: Sequence[float], network: nn.Module, recipe: Recipe
+) -> torch.Tensor:
+    return segment(prepare(voxels, spacing_mm, UPRIGHT, recipe, "CT"), network, recipe, batch=3)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("rough", [True, False])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize(
+    ("shape", "wanted_mm", "classes", "alignment"),
+    [
+        ((24, 30, 33), (1.0, 1.0, 1.0), 3, "edges"),  # the volume's own grid
+        ((24, 30, 33), (2.0, 1.7, 3.0), 2, "edges"),
+        ((24, 30, 33), (2.0, 1.7, 3.0), 7, "centres"),
+        ((9, 10, 40), (0.7, 0.9, 1.4), 4, "centres"),
+        ((1, 40, 3), (1.0, 2.5, 1.0), 3, "edges"),  # smaller than a window, and one slice
+    ],
+)
+def test_labels_are_those_of_interpolating_every_class_everywhere(
+    shape: tuple[int, int, int],
+    wanted_mm: tuple[float, float, float],
+    classes: int,
+    alignment: Alignment,
+    activation: Activation,
+    rough: bool,
+) -> None:
+    recipe = Recipe(
+        wanted_mm,
+        window=(8, 12, 8),
+        overlap=0.4,
+        activation=activation,
+        alignment=alignment,
+        skip_background=False,
+    )
+    network = Convolution(2, classes)
+    voxels = _voxels(2, *shape, rough=rough)
+    expected = _plainly(voxels, (1.0, 1.0, 1.0), network, recipe)
+    found = _segmented(voxels, (1.0, 1.0, 1.0), network, recipe)
+    assert float((found != expected).float().mean()) < 1e-4
+
+
+@torch.inference_mode()
+def test_labels_do_not_depend_on_how_much_is_looked_at_in_one_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    recipe = Recipe((2.0, 1.0, 1.5), window=(8, 8, 8), skip_background=False)
+    network, voxels = Convolution(1, 5), _voxels(1, 40, 20, 20, rough=False)
+    whole = _segmented(voxels, (1.0, 1.0, 1.0), network, recipe)
+    monkeypatch.setattr(labels, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(labels, "POINTS", 100)
+    assert torch.equal(_segmented(voxels, (1.0, 1.0, 1.0), network, recipe), whole)
+
+
+def _person() -> torch.Tensor:
+    """A body of 40 HU with an organ of 200, in air, in two parts along the slices."""
+    voxels = torch.full((1, 60, 40, 40), -1000.0)
+    voxels[:, 5:20, 10:30, 10:30] = 40
+    voxels[:, 8:15, 15:25, 14:22] = 200
+    voxels[:, 45:55, 10:30, 10:30] = 40
+    voxels[:, 47:53, 15:25, 14:22] = 200
+    return voxels
+
+
+class Counted(nn.Module):
+    """Class 1 above 120 HU; counts the windows it sees."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows = 0
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        self.windows += len(windows)
+        margin = (windows - 120) / 20
+        return torch.cat([-margin, margin], dim=1)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("wanted_mm", [(1.0, 1.0, 1.0), (1.5, 2.0, 2.0)])
+def test_windows_of_air_are_left_out_and_change_nothing(
+    wanted_mm: tuple[float, float, float],
+) -> None:
+    every, some = Counted(), Counted()
+    recipe = Recipe(wanted_mm, window=(4, 4, 4))
+    without = _segmented(_person(), (1.0, 1.0, 1.0), some, recipe)
+    recipe = Recipe(wanted_mm, window=(4, 4, 4), skip_background=False)
+    assert torch.equal(without, _segmented(_person(), (1.0, 1.0, 1.0), every, recipe))
+    assert without.any()
+    assert some.windows < 0.5 * every.windows
+
+
+@torch.inference_mode()
+def test_a_volume_of_air_needs_no_network() -> None:
+    network = Counted()
+    recipe = Recipe((2.0, 2.0, 2.0), window=(8, 8, 8))
+    found = _segmented(torch.full((1, 10, 20, 20), -1000.0), (1.0, 1.0, 1.0), network, recipe)
+    assert found.shape == (10, 20, 20)
+    assert not found.any()
+    assert network.windows == 0
+
+
+@torch.inference_mode()
+def test_labels_come_back_on_the_axes_of_the_volume() -> None:
+    recipe = Recipe((2.0, 2.0, 1.0), window=(8, 8, 8), orientation="RAS")
+    voxels = _person()
+    turned = prepare(voxels, (1.0, 1.0, 1.0), Orientation.towards("RAS", np.eye(4)), recipe, "CT")
+    assert tuple(turned.image.shape) == (1, 20, 20, 60)
+    found = segment(turned, Counted(), recipe)
+    straight = _segmented(voxels, (1.0, 1.0, 1.0), Counted(), Recipe((1.0, 2.0, 2.0)))
+    assert torch.equal(found, straight)
+
+
+@torch.inference_mode()
+def test_mirroring_averages_the_logits_of_all_flips() -> None:
+    class Ramp(nn.Module):
+        """Logits grow along the columns, so that only the average over both directions is even."""
+
+        def forward(self, windows: torch.Tensor) -> torch.Tensor:
+            ramp = torch.linspace(-3, 3, windows.shape[-1]).expand_as(windows)
+            return torch.cat([torch.full_like(windows, 0.001), ramp], dim=1)
+
+    voxels = torch.zeros(1, 8, 8, 8)
+    plain = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
+    assert _segmented(voxels, (1, 1, 1), Ramp(), plain).float().mean() == 0.5
+    both = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8), mirror=(0, 2))
+    assert not _segmented(voxels, (1, 1, 1), Ramp(), both).any()
+
+
+@torch.inference_mode()
+def test_progress_is_told_window_by_window() -> None:
+    seen: list[tuple[int, int, int]] = []
+    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8), overlap=0.0, skip_background=False)
+    prepared = prepare(torch.zeros(1, 8, 16, 16), (1, 1, 1), UPRIGHT, recipe, "CT")
+    segment(prepared, Counted(), recipe, on_windows=lambda *told: seen.append(told))
+    assert seen == [(0, 4, 4), (1, 4, 4), (2, 4, 4), (3, 4, 4)]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_values_that_are_not_finite_are_refused(value: float) -> None:
+    class Broken(nn.Module):
+        def forward(self, windows: torch.Tensor) -> torch.Tensor:
+            logits = torch.cat([windows, windows], dim=1)
+            logits[0, 0, 3, 3, 3] = value
+            return logits
+
+    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
+    with pytest.raises(FindingsError, match="not finite"):
+        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), Broken(), recipe)
+
+
+@torch.inference_mode()
+def test_an_output_on_another_grid_is_refused() -> None:
+    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
+    with pytest.raises(PluginError, match=r"\(1, 2, 4, 4, 4\)"):
+        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), nn.Conv3d(1, 2, 2, stride=2), recipe)
+
+
+@torch.inference_mode()
+def test_more_classes_than_labels_can_name_are_refused() -> None:
+    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
+    with pytest.raises(PluginError, match="256 classes"):
+        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), nn.Conv3d(1, 256, 1), recipe)
