@@ -1,6 +1,6 @@
 # MedAET's front door: each target installs what it needs into .venv first.
 #
-#   make demo    the main job on two real scans: scanner -> daemon -> PACS, on loopback, without a GPU
+#   make demo    the main job on two real scans and a fused pair: scanner -> daemon -> PACS, on loopback, without a GPU
 #   make test    every test
 #   make check   format, lint, types, import rules
 #   make bench   the benchmarks, printed as tables

@@ -12,11 +12,14 @@ from medaet.plugin.features import FeatureSettings
 from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.hookspecs import hookimpl
 from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.partner import Partner
+from medaet.plugin.registration import Alignment
 from medaet.plugin.segment import Segment, segments_of
 from medaet.plugin.selector import SeriesSelector
 
 __version__ = "0.1.0"
 __all__ = [
+    "Alignment",
     "Analysis",
     "AnalysisRuntime",
     "Code",
@@ -26,6 +29,7 @@ __all__ = [
     "Measurement",
     "MedaetError",
     "ParametricMap",
+    "Partner",
     "Segment",
     "SeriesSelector",
     "Settings",

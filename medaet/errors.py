@@ -21,6 +21,7 @@
         ├── InstanceError            these bytes are not a DICOM instance that can be used
         ├── GeometryError            the series is not one regular volume
         ├── SelectionError           no series fits what the analysis asks for
+        ├── RegistrationError        two images cannot be registered, or the result cannot be trusted
         ├── PluginError              the plugin cannot be loaded or its manifest is malformed
         ├── EngineError              an inference engine cannot run this network on this host
         ├── PrecisionError           a reduced precision costs more than the analysis allows
@@ -116,6 +117,10 @@ class GeometryError(PermanentError):
 
 class SelectionError(PermanentError):
     """No series fits what the analysis asks for."""
+
+
+class RegistrationError(PermanentError):
+    """Two images could not be registered, or the registration cannot be trusted; the message holds its figures."""
 
 
 class PluginError(PermanentError):

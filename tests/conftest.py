@@ -151,6 +151,17 @@ def scans() -> Path:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread: on small arrays, and beside other tests, more of them only wait for each other."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:

@@ -1,52 +1,35 @@
 """Match closed series to analyses and routes; enqueue one job per match, and write down why or why not."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from medaet.clock import Clock
-from medaet.config.model import Config, Route
-from medaet.dicom.drawing import MODALITIES, references
-from medaet.dicom.header import facts
-from medaet.dicom.identity import SeriesFacts
-from medaet.plugin.analysis import Analysis, weights_sha256
-from medaet.plugin.assignment import assigned
+from medaet.config.model import Config
+from medaet.dicom.origin import read_origin
+from medaet.plugin.analysis import Analysis
+from medaet.plugin.matching import Candidate, matched, objections
+from medaet.plugin.partner import SAME_STUDY
 from medaet.plugin.registry import Registry
-from medaet.queue.jobs import JobQueue, NewJob
-from medaet.routes import Part, fulfilled, part
-from medaet.store import events
+from medaet.queue.jobs import JobQueue
+from medaet.routes import Part
+from medaet.store import events, origins, waits
 from medaet.store.engine import Database
 from medaet.store.files import Spool
-from medaet.store.tables import (
-    InstanceRow,
-    JobRow,
-    Priority,
-    ResultRow,
-    SeriesRow,
-    SeriesState,
-    StudyRow,
-)
+from medaet.store.secret import patient_key
+from medaet.store.tables import InstanceRow, SeriesRow, SeriesState
+from medaet_daemon.neighbours import Neighbours, neighbours, without_results
+from medaet_daemon.request import Wanted, request, wanted_by
 
 log = structlog.get_logger()
 
 POLL = timedelta(milliseconds=250)
-RESULTS = frozenset({"SEG", "SR"})
-"""Modalities of what MedAET sends out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A series that may take a role: its row and what selectors ask of it."""
-
-    row: SeriesRow
-    facts: SeriesFacts
+AT_ONCE = timedelta(0)
 
 
 class Dispatch:
@@ -54,7 +37,7 @@ class Dispatch:
 
     name = "dispatch"
 
-    def __init__(
+    def __init__(  # one argument for each thing the stage touches
         self,
         database: Database,
         spool: Spool,
@@ -69,9 +52,10 @@ class Dispatch:
         self._registry = registry
         self._config = config
         self._clock = clock
+        self._key = patient_key(spool.root)
 
     def step(self) -> timedelta:
-        """Dispatch the series that closed first, in one transaction."""
+        """Dispatch the series that closed first, or end the wait that is over, in one transaction."""
         oldest = (
             select(SeriesRow)
             .where(SeriesRow.state == SeriesState.CLOSED)
@@ -79,67 +63,47 @@ class Dispatch:
             .limit(1)
         )
         with self._database.read() as session:
-            if session.scalars(oldest).one_or_none() is None:
-                return POLL
+            series = session.scalars(oldest).one_or_none()
+            paths = _paths(session, series) if series else []
+            is_over = waits.is_any_over(session, self._clock.now())
+        if series is not None:
+            return self._dispatch(series, paths)
+        if is_over:
+            with self._database.write() as session:
+                self._end_wait(session)
+            return AT_ONCE
+        return POLL
+
+    def _dispatch(self, seen: SeriesRow, paths: Sequence[str]) -> timedelta:
+        """Read where a series comes from, outside of any transaction, and compare it with every analysis."""
         self._registry.refresh()
+        origin = read_origin([self._spool.path(path) for path in paths], self._key)
+        unchanged = select(SeriesRow).where(
+            SeriesRow.id == seen.id,
+            SeriesRow.generation == seen.generation,
+            SeriesRow.state == SeriesState.CLOSED,
+        )
         with self._database.write() as session:
-            series = session.scalars(oldest.with_for_update(skip_locked=True)).one_or_none()
+            series = session.scalars(unchanged.with_for_update(skip_locked=True)).one_or_none()
             if series is None:
                 return POLL
             series.state = SeriesState.DISPATCHED
-            session.flush()
-            enqueued = self._dispatch(session, series)
+            origins.keep(session, series.id, series.generation, origin)
+            near = neighbours(session, series, self._spool)
+            enqueued = sum(
+                self._try(session, analysis, near)
+                for _, analysis in sorted(self._registry.analyses.items())
+            )
         log.info(
             "series.dispatched", series_id=series.id, generation=series.generation, jobs=enqueued
         )
-        return timedelta(0)
+        return AT_ONCE
 
-    def _dispatch(self, session: Session, series: SeriesRow) -> int:
-        complete = self._candidates(session, series)
-        trigger = next(one for one in complete if one.row.id == series.id)
-        return sum(
-            self._try(session, analysis, trigger, complete)
-            for _, analysis in sorted(self._registry.analyses.items())
-        )
-
-    def _candidates(self, session: Session, trigger: SeriesRow) -> list[Candidate]:
-        """Read the study's complete series: the triggering one, then the newest first."""
-        rows = session.scalars(
-            select(SeriesRow)
-            .where(SeriesRow.study_id == trigger.study_id, SeriesRow.state != SeriesState.OPEN)
-            .order_by(SeriesRow.id != trigger.id, SeriesRow.closed_at.desc(), SeriesRow.id.desc())
-        ).all()
-        return [Candidate(row, self._facts(session, row)) for row in rows]
-
-    def _facts(self, session: Session, row: SeriesRow) -> SeriesFacts:
-        """Put together what selectors ask for; only objects that draw on other series are opened again for it."""
-        found = _facts(session, row)
-        if row.modality not in MODALITIES:
-            return found
-        stored = session.scalars(
-            select(InstanceRow.path)
-            .where(InstanceRow.series_id == row.id, InstanceRow.replaced_at.is_(None))
-            .order_by(InstanceRow.sop_instance_uid)
-        )
-        return replace(found, references=references([self._spool.path(path) for path in stored]))
-
-    def _try(
-        self,
-        session: Session,
-        analysis: type[Analysis],
-        trigger: Candidate,
-        complete: Sequence[Candidate],
-    ) -> bool:
+    def _try(self, session: Session, analysis: type[Analysis], near: Neighbours) -> bool:
         """Enqueue a job of one analysis if the series fits; record the reason either way."""
-        note = partial(
-            events.record,
-            session,
-            study_id=trigger.row.study_id,
-            at=self._clock.now(),
-            series_id=trigger.row.id,
-            analysis=analysis.name,
-        )
-        if _is_own(session, trigger, analysis):
+        trigger = near.trigger
+        near = without_results(session, near, analysis)
+        if trigger not in near.series:
             return False
         failed = {
             role: [str(check) for check in selector.checks(trigger.facts) if not check.passed]
@@ -147,153 +111,144 @@ class Dispatch:
         }
         if all(failed.values()):
             for role, sentences in failed.items():
-                note(name="analysis.unmatched", role=role, failed=sentences)
+                self._note(
+                    session, near, "analysis.unmatched", analysis, role=role, failed=sentences
+                )
             return False
-        parts = self._parts(session, analysis.name, trigger)
-        if not parts:
-            note(name="analysis.unrouted")
+        found = matched(analysis, near.series, needed=trigger)
+        inputs = {role: near.rows[one.key] for role, one in found.items()}
+        wanted = wanted_by(session, self._config, analysis.name, list(inputs.values()))
+        if not wanted:
+            self._note(session, near, "analysis.unrouted", analysis)
             return False
         if analysis.name in self._registry.disabled:
-            note(name="analysis.disabled")
+            self._note(session, near, "analysis.disabled", analysis)
             return False
-        inputs = assigned(
-            analysis.inputs,
-            [one for one in complete if not _is_own(session, one, analysis)],
-            lambda one: one.facts,
-            needed=trigger,
-        )
-        missing = [role for role in analysis.inputs if role not in inputs]
-        if missing:
-            note(name="analysis.waiting", roles=missing)
-            return False
-        if all(part is Part.STORE for _, part in parts):
-            note(name="analysis.shadowed")
-        return self._enqueue(session, analysis, inputs, parts)
+        if len(found) < len(analysis.inputs):
+            return self._wait(session, analysis, near, found, wanted)
+        return self._enqueue(session, analysis, near, inputs, wanted)
 
-    def _parts(
-        self, session: Session, analysis: str, trigger: Candidate
-    ) -> list[tuple[Route, Part]]:
-        """Find the routes that apply, and what each wants of the results."""
-        study = session.get_one(StudyRow, trigger.row.study_id).study_instance_uid
-        found = {
-            "modality": trigger.facts.modality,
-            "body_part": trigger.facts.body_part,
-            "called_ae_title": trigger.row.called_ae_title,
-            "calling_ae_title": trigger.row.calling_ae_title,
-        }
-        wanted = [
-            (route, part(route, analysis, study))
-            for route in self._config.routes
-            if fulfilled(route.when, found)
-        ]
-        return [(route, one) for route, one in wanted if one is not None]
+    def _wait(
+        self,
+        session: Session,
+        analysis: type[Analysis],
+        near: Neighbours,
+        found: Mapping[str, Candidate],
+        wanted: Sequence[Wanted],
+    ) -> bool:
+        """Let the series wait for its partners as long as the manifest says, or settle at once."""
+        missing = [role for role in analysis.inputs if role not in found]
+        for one in objections(analysis, found, near.series):
+            self._note(
+                session,
+                near,
+                "partner.refused",
+                analysis,
+                role=one.role,
+                partner=one.series_instance_uid,
+                reason=one.reason,
+            )
+        limit = _limit(analysis, missing)
+        if limit is not None and limit <= AT_ONCE:
+            return self._settle(session, analysis, near, found, wanted)
+        told = "as long as it is kept"
+        if limit is not None:
+            until = self._clock.now() + limit
+            waits.begin(session, analysis.name, near.rows[near.trigger.key], until)
+            told = f"until {until:%Y-%m-%d %H:%M:%S} UTC"
+        self._note(session, near, "analysis.waiting", analysis, roles=missing, limit=told)
+        return False
+
+    def _end_wait(self, session: Session) -> None:
+        """Run what waited in vain without its partners, or give it up."""
+        wait = waits.take_over(session, self._clock.now())
+        analysis = self._registry.analyses.get(wait.analysis) if wait else None
+        if wait is None or wait.series is None or analysis is None:
+            return
+        near = neighbours(session, wait.series, self._spool)
+        near = without_results(session, near, analysis)
+        found = matched(analysis, near.series, needed=near.trigger)
+        inputs = {role: near.rows[one.key] for role, one in found.items()}
+        wanted = wanted_by(session, self._config, analysis.name, list(inputs.values()))
+        if found and wanted:
+            self._settle(session, analysis, near, found, wanted)
+
+    def _settle(
+        self,
+        session: Session,
+        analysis: type[Analysis],
+        near: Neighbours,
+        found: Mapping[str, Candidate],
+        wanted: Sequence[Wanted],
+    ) -> bool:
+        """Run an analysis with the series there are, if it can do without the others; else give it up."""
+        missing = [role for role in analysis.inputs if role not in found]
+        optional = [role for role in missing if analysis.partners.get(role, SAME_STUDY).optional]
+        if optional != missing:
+            self._note(session, near, "analysis.abandoned", analysis, roles=missing)
+            return False
+        if missing:
+            self._note(session, near, "analysis.reduced", analysis, roles=missing)
+        inputs = {role: near.rows[one.key] for role, one in found.items()}
+        return self._enqueue(session, analysis, near, inputs, wanted)
 
     def _enqueue(
         self,
         session: Session,
         analysis: type[Analysis],
-        inputs: Mapping[str, Candidate],
-        parts: Sequence[tuple[Route, Part]],
+        near: Neighbours,
+        inputs: Mapping[str, SeriesRow],
+        wanted: Sequence[Wanted],
     ) -> bool:
-        series = next(one.row for one in inputs.values() if not one.facts.references)
-        settings = dict(self._config.plugins.get(analysis.name, {}))
-        weights = weights_sha256(analysis)
-        stat = any(route.priority == "stat" for route, _ in parts)
-        job_id = self._jobs.enqueue(
-            session,
-            NewJob(
-                key=_key(session, analysis, weights, settings, inputs),
-                study_id=series.study_id,
-                analysis=analysis.name,
-                analysis_version=analysis.version,
-                weights_sha256=weights,
-                settings=settings,
-                send_to=self._recipients(
-                    [route for route, one in parts if one is Part.DELIVER], series
-                ),
-                priority=Priority.STAT if stat else Priority.ROUTINE,
-                inputs={role: (one.row.id, one.row.generation) for role, one in inputs.items()},
-            ),
-        )
-        events.record(
-            session,
-            study_id=series.study_id,
-            name="analysis.matched",
-            at=self._clock.now(),
-            series_id=series.id,
-            analysis=analysis.name,
-            job=job_id,
-        )
+        if all(part is Part.STORE for _, part in wanted):
+            self._note(session, near, "analysis.shadowed", analysis)
+        new = request(session, self._config, analysis, inputs, wanted)
+        job_id = self._jobs.enqueue(session, new)
+        waits.end(session, analysis.name, [one.id for one in inputs.values()])
+        told: set[int] = set()
+        for series in inputs.values():
+            if series.study_id not in told:  # each study explains itself
+                events.record(
+                    session,
+                    study_id=series.study_id,
+                    name="analysis.matched",
+                    at=self._clock.now(),
+                    series_id=series.id,
+                    analysis=analysis.name,
+                    job=job_id,
+                )
+            told.add(series.study_id)
         return job_id is not None
 
-    def _recipients(self, routes: Sequence[Route], series: SeriesRow) -> list[str]:
-        """Name the peers of all routes, each once; "sender" is the peer the series came from."""
-        names: list[str] = []
-        for name in (name for route in routes for name in route.send_to):
-            found = name
-            if name == "sender":
-                sender = self._config.peer_by_ae_title(series.calling_ae_title)
-                if sender is None:
-                    log.warning(
-                        "sender.unknown",
-                        calling_ae_title=series.calling_ae_title,
-                        remedy="add a [[peers]] table with this ae_title",
-                    )
-                    continue
-                found = sender.name
-            if found not in names:
-                names.append(found)
-        return names
+    def _note(
+        self,
+        session: Session,
+        near: Neighbours,
+        name: str,
+        analysis: type[Analysis],
+        **details: Any,
+    ) -> None:
+        """Write down what came of an analysis, for the triggering series."""
+        series = near.rows[near.trigger.key]
+        note = partial(events.record, session, study_id=series.study_id, series_id=series.id)
+        note(name=name, at=self._clock.now(), analysis=analysis.name, **details)
 
 
-def _facts(session: Session, row: SeriesRow) -> SeriesFacts:
-    counted = session.execute(
-        select(InstanceRow.sop_class_uid, func.count())
-        .where(InstanceRow.series_id == row.id, InstanceRow.replaced_at.is_(None))
-        .group_by(InstanceRow.sop_class_uid)
-        .order_by(InstanceRow.sop_class_uid)
+def _paths(session: Session, series: SeriesRow) -> Sequence[str]:
+    return session.scalars(
+        select(InstanceRow.path)
+        .where(InstanceRow.series_id == series.id, InstanceRow.replaced_at.is_(None))
+        .order_by(InstanceRow.sop_instance_uid)
     ).all()
-    return facts(
-        row.series_instance_uid,
-        row.modality,
-        row.attributes,
-        sop_class_uids=tuple(uid for uid, _ in counted),
-        instances=sum(count for _, count in counted),
-    )
 
 
-def _is_own(session: Session, series: Candidate, analysis: type[Analysis]) -> bool:
-    """Tell whether a series is a result of the analysis, come back from a peer: it must not start it again."""
-    if series.row.modality not in RESULTS:
-        return False
-    made = (
-        select(ResultRow.id)
-        .join(JobRow, JobRow.id == ResultRow.job_id)
-        .join(InstanceRow, InstanceRow.sop_instance_uid == ResultRow.sop_instance_uid)
-        .where(InstanceRow.series_id == series.row.id, JobRow.analysis == analysis.name)
-        .limit(1)
-    )
-    return session.scalar(made) is not None
+def _limit(analysis: type[Analysis], missing: Sequence[str]) -> timedelta | None:
+    """Return how long the roles that are missing are waited for; None for as long as the others are kept.
 
-
-def _key(
-    session: Session,
-    analysis: type[Analysis],
-    weights: str,
-    settings: Mapping[str, object],
-    inputs: Mapping[str, Candidate],
-) -> str:
-    """Summarise the work: the same analysis, weights, settings and input bytes give the same key."""
-    digests = {
-        role: [
-            list(pair)
-            for pair in session.execute(
-                select(InstanceRow.sop_instance_uid, InstanceRow.sha256)
-                .where(InstanceRow.series_id == one.row.id, InstanceRow.replaced_at.is_(None))
-                .order_by(InstanceRow.sop_instance_uid)
-            )
-        ]
-        for role, one in inputs.items()
-    }
-    content = [analysis.name, analysis.version, weights, settings, digests]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    When the first role is missing, the others wait for it as long as it would have waited for them.
+    """
+    first, *others = analysis.inputs
+    waited_for = others if first in missing else missing
+    limits = [analysis.partners.get(role, SAME_STUDY).wait for role in waited_for]
+    known = [one for one in limits if one is not None]
+    return max(known) if len(known) == len(limits) else None

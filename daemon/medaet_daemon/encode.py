@@ -19,7 +19,7 @@ from medaet.queue.lease import KeptLease, kept
 from medaet.queue.rows import Job, NewResult, Substitution
 from medaet.results.algorithm import Algorithm
 from medaet.results.objects import Encoded, encode
-from medaet.results.preview import write_preview
+from medaet.results.pictures import write_pictures
 from medaet.results.profile import Plan
 from medaet.results.recipe import PLAIN, Recipe
 from medaet.results.source import Source
@@ -97,10 +97,7 @@ class Encode:
             results = [self._adopted(job, one, peers) for one, peers in _recipients(made, plans)]
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        for role, volume in volumes.items():
-            write_preview(
-                self._spool.results(job.id) / f"{role}.png", volume, findings, title=job.analysis
-            )
+        write_pictures(self._spool.results(job.id), volumes, findings, title=job.analysis)
         return results
 
     def _adopted(self, job: Job, one: Encoded, peers: Sequence[str]) -> NewResult:

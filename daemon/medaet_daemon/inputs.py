@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from medaet.dicom.decoders import Decoders
+from medaet.dicom.origin import check_one_patient
 from medaet.dicom.volume import Allocate, Volume
 from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import Registry
@@ -48,12 +49,13 @@ class Inputs:
         Raises:
             GeometryError: a series holds no volume of the kind that the analysis takes, or a region does not lie on it.
             InstanceError: a file cannot be read or decoded.
+            SelectionError: the series are not certainly of one patient.
         """
         self._registry.refresh()
         analysis = self._registry.analyses.get(job.analysis)
-        return read_inputs(
-            analysis.inputs if analysis else {}, self.paths(job), self._decoders, allocate
-        )
+        paths = self.paths(job)
+        check_one_patient(paths)
+        return read_inputs(analysis.inputs if analysis else {}, paths, self._decoders, allocate)
 
     def memory_mb(self, job: Job) -> int:
         """Return what the analysis says a run takes; 0 when it is not installed."""

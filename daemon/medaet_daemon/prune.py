@@ -15,6 +15,7 @@ from medaet.store.tables import (
     DeliveryRow,
     DeliveryState,
     InstanceRow,
+    JobInputRow,
     JobRow,
     JobState,
     ResultRow,
@@ -66,7 +67,7 @@ class Prune:
                 .exists(),
                 ~select(JobRow.id)
                 .where(
-                    JobRow.study_id == StudyRow.id,
+                    _draws_on_study(),
                     JobRow.state.not_in((JobState.DONE, JobState.SUPERSEDED)),
                 )
                 .exists(),
@@ -74,7 +75,7 @@ class Prune:
                 .join(ResultRow, ResultRow.id == DeliveryRow.result_id)
                 .join(JobRow, JobRow.id == ResultRow.job_id)
                 .where(
-                    JobRow.study_id == StudyRow.id,
+                    _draws_on_study(),
                     DeliveryRow.state.not_in(
                         (DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.SUPERSEDED)
                     ),
@@ -122,3 +123,14 @@ class Prune:
             if findings:
                 shutil.rmtree(self._spool.path(findings), ignore_errors=True)
         log.info("study.pruned", study_id=study_id, instances=len(paths))
+
+
+def _draws_on_study() -> ColumnElement[bool]:
+    """Whether a job belongs to the study, or looks at a series of it from another one."""
+    inputs = (
+        select(JobInputRow.job_id)
+        .join(SeriesRow, SeriesRow.id == JobInputRow.series_id)
+        .where(SeriesRow.study_id == StudyRow.id, JobInputRow.job_id == JobRow.id)
+        .correlate(StudyRow, JobRow)
+    )
+    return or_(JobRow.study_id == StudyRow.id, inputs.exists())

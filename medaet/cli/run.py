@@ -28,7 +28,7 @@ from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
 from medaet.precision import Terms
 from medaet.results.objects import Algorithm, Encoded, Source, encode
-from medaet.results.preview import write_preview
+from medaet.results.pictures import write_pictures
 from medaet.worker.children import Children
 from medaet.worker.request import Request
 from medaet.worker.terms import TermsOf
@@ -162,8 +162,7 @@ class Run:
             folder = Path(scratch) / "results"
             encoded = encode(findings, Source(paths, volumes), algorithm, folder)
             out.mkdir(parents=True, exist_ok=True)
-            for role, volume in volumes.items():
-                write_preview(out / f"{role}.png", volume, findings, title=algorithm.readable_title)
+            write_pictures(out, volumes, findings, title=algorithm.readable_title)
             report = _report(algorithm, findings, volumes, _written(encoded, out))
             if features_csv is not None:
                 write_features(features_csv, findings)

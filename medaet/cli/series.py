@@ -1,6 +1,7 @@
 """Series as they lie in files and folders, and the choice of those that an analysis takes."""
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 from medaet.dicom.drawing import MODALITIES, references
 from medaet.dicom.header import facts, read_header
 from medaet.dicom.identity import InstanceHeader, SeriesFacts
+from medaet.dicom.origin import read_origin
 from medaet.errors import InstanceError, SelectionError
 from medaet.plugin.analysis import Analysis
-from medaet.plugin.assignment import assigned
+from medaet.plugin.matching import Candidate, matched, objections
+from medaet.plugin.partner import SAME_STUDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ def find_series(paths: Iterable[Path]) -> Found:
 
 
 def choose(analysis: type[Analysis], found: Found) -> dict[str, FoundSeries]:
-    """Give each role of an analysis the largest series that fits and is not taken yet.
+    """Give each role of an analysis the largest series that fits, is not taken yet, and belongs with the others.
+
+    A role that the analysis can do without may be missing.
 
     Raises:
         SelectionError: a role stays empty; the message holds every failed check of every series.
@@ -66,22 +71,16 @@ def choose(analysis: type[Analysis], found: Found) -> dict[str, FoundSeries]:
         raise SelectionError(
             f"no DICOM instance is among the {found.others} files; name files or folders of a series"
         )
-    chosen = assigned(analysis.inputs, found.series, lambda one: one.facts)
-    for role, selector in analysis.inputs.items():
-        if role in chosen:
-            continue
-        free = [one for one in found.series if one not in chosen.values()]
-        wrong = [one for one in free if not selector.matches(one.facts)]
-        lines = [_refusal(one, role, analysis) for one in wrong]
-        lines += [
-            f"  series {one.facts.series_instance_uid}: fits, but refers to no series in role {selector.refers_to!r}"
-            for one in free
-            if one not in wrong
-        ]
-        raise SelectionError(
-            "\n".join([f"no series fits role {role!r} of {analysis.name}:", *lines])
-        )
-    return chosen
+    key = secrets.token_bytes()
+    series = {one.facts.series_instance_uid: one for one in found.series}
+    candidates = [
+        Candidate(uid, one.facts, read_origin(one.paths, key)) for uid, one in series.items()
+    ]
+    chosen = matched(analysis, candidates)
+    for role in analysis.inputs:
+        if role not in chosen and not analysis.partners.get(role, SAME_STUDY).optional:
+            raise SelectionError(_refusals(role, analysis, chosen, candidates))
+    return {role: series[str(one.key)] for role, one in chosen.items()}
 
 
 def same_work(
@@ -96,10 +95,33 @@ def same_work(
     return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
-def _refusal(series: FoundSeries, role: str, analysis: type[Analysis]) -> str:
-    checks = analysis.inputs[role].checks(series.facts)
-    failed = "; ".join(str(check) for check in checks if not check.passed)
-    return f"  series {series.facts.series_instance_uid}: {failed}"
+def _refusals(
+    role: str,
+    analysis: type[Analysis],
+    chosen: Mapping[str, Candidate],
+    candidates: Sequence[Candidate],
+) -> str:
+    """Say of every series that is left why it does not take a role."""
+    lines = [f"no series fits role {role!r} of {analysis.name}:"]
+    taken = {one.key for one in chosen.values()}
+    target = analysis.inputs[role].refers_to
+    for one in candidates:
+        checks = analysis.inputs[role].checks(one.facts)
+        failed = "; ".join(str(check) for check in checks if not check.passed)
+        if one.key in taken:
+            continue
+        if failed:
+            lines.append(f"  series {one.facts.series_instance_uid}: {failed}")
+        elif target is not None:
+            lines.append(
+                f"  series {one.facts.series_instance_uid}: fits, but refers to no series in role {target!r}"
+            )
+    lines += [
+        f"  series {one.series_instance_uid}: {one.reason}"
+        for one in objections(analysis, chosen, candidates)
+        if one.role == role
+    ]
+    return "\n".join(lines)
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

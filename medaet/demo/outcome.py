@@ -45,8 +45,8 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether a SEG and an SR were proven, sent and received."""
-        return self.job.state is JobState.DONE and self.expected == len(self.received) == 2
+        """Whether a SEG, an SR and all else that was made were proven, sent and received."""
+        return self.job.state is JobState.DONE and self.expected == len(self.received) >= 2
 
 
 class Watch:

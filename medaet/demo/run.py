@@ -1,4 +1,4 @@
-"""The demonstration: two real scans from a scanner through the daemon to a PACS, checked and shown."""
+"""The demonstration: two real scans, and a CT that fits one of them, from a scanner through the daemon to a PACS."""
 
 import subprocess
 import time
@@ -8,13 +8,17 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from medaet.demo.head_ct import write_head_ct
 from medaet.demo.outcome import Outcome, Watch
 from medaet.demo.scans import ScanName, write_scan
-from medaet.demo.site import Site, site
+from medaet.demo.site import ANALYSES, Site, site
 from medaet.errors import MedaetError
 from medaet.network import scu
 
 SCANS: Final[tuple[ScanName, ...]] = ("chest-ct", "brain-mr")
+PAIRED: Final = "head-ct"
+"""Is sent beside them, and fused with the brain MR."""
+
 START_SECONDS = 60.0
 FINISH_SECONDS = 600.0
 POLL_SECONDS = 0.25
@@ -41,13 +45,11 @@ def run(out: Path, console: Console | None = None) -> int:
         console.print("Starting a PACS and the daemon on loopback ...")
         one.start_pacs()
         one.start_daemon()
-        folders = [out / "site" / "scanner" / name for name in SCANS]
-        for name, folder in zip(SCANS, folders, strict=True):
-            write_scan(name, folder)
+        folders = _write_scans(out / "site" / "scanner")
         if not await_daemon(one):
             console.print(f"The daemon did not answer; see {one.log}")
             return 1
-        console.print(f"The scanner sends {' and '.join(SCANS)} ...")
+        console.print(f"The scanner sends {', '.join([*SCANS, PAIRED])} ...")
         sending = [one.scan(folder) for folder in folders]
         watch = Watch(one.config)
         try:
@@ -60,10 +62,17 @@ def run(out: Path, console: Console | None = None) -> int:
     for path in pictures:
         console.print(f"picture: {path}")
     console.print(f"{time.monotonic() - started:.0f} s; not for diagnostic use")
-    complete = len(outcomes) == len(SCANS) and all(each.complete for each in outcomes)
+    complete = len(outcomes) == len(ANALYSES) and all(each.complete for each in outcomes)
     if not complete:
         console.print(f"Not everything came back; see {out / 'site' / 'medaetd.log'}")
     return 0 if complete and pictures else 1
+
+
+def _write_scans(root: Path) -> list[Path]:
+    """Lay out what the scanner sends, a folder for each study."""
+    written = {name: write_scan(name, root / name) for name in SCANS}
+    write_head_ct(written["brain-mr"], root / PAIRED)
+    return [root / name for name in (*SCANS, PAIRED)]
 
 
 def _console() -> Console:
@@ -103,7 +112,7 @@ def _follow(watch: Watch, sending: list[subprocess.Popen[bytes]], console: Conso
             if states:
                 status.update(", ".join(f"{name} {state}" for name, state in states.items()))
             failed = [process for process in sending if process.poll() not in (None, 0)]
-            if failed or watch.finished(len(SCANS)):
+            if failed or watch.finished(len(ANALYSES)):
                 return
             time.sleep(POLL_SECONDS)
 

@@ -14,7 +14,7 @@ from medaet.config.load import load
 from medaet.config.model import Config
 
 STOP_SECONDS = 40.0
-ANALYSES = ("chest-ct", "brain-mr")
+ANALYSES = ("chest-ct", "brain-mr", "ct-mr-fusion")
 
 CONFIGURATION = """\
 # Written by `medaet demo`: a whole hospital on loopback.

@@ -39,6 +39,7 @@ INTRACRANIAL_SPACE = Code("1101003", "SCT", "Intracranial")
 HEAD = Code("69536005", "SCT", "Head")
 CHEST = Code("51185008", "SCT", "Chest")
 
+SKULL = Code("89546000", "SCT", "Skull")
 # Morphology, SNOMED's body of tumours.
 NEOPLASM = Code("108369006", "SCT", "Neoplasm")
 
@@ -55,6 +56,8 @@ ATTENUATION = Code("112031", "DCM", "Attenuation Coefficient")
 MILLILITRE = Code("ml", "UCUM", "milliliter")
 HOUNSFIELD = Code("[hnsf'U]", "UCUM", "Hounsfield unit")
 PERCENT = Code("%", "UCUM", "percent")
+MILLIMETRE = Code("mm", "UCUM", "millimeter")
+DEGREE = Code("deg", "UCUM", "degrees of plane angle")
 NO_UNITS = Code("1", "UCUM", "no units")
 
 # Purposes of reference for contributing equipment, PS3.16 CID 7005.
@@ -73,6 +76,18 @@ QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 IMAGE_FEATURES = Code("features", "99MEDAET", "Image features")
 EMPHYSEMA_INDEX = Code("LAA-950", "99MEDAET", "Low attenuation area below -950 HU")
 
+VOLUME_CHANGE = Code("VOL-CHANGE", "99MEDAET", "Change of volume since the prior study")
+VOLUME_CHANGE_PERCENT = Code(
+    "VOL-CHANGE-PCT", "99MEDAET", "Relative change of volume since the prior study"
+)
+PRIOR_OVERLAP = Code("PRIOR-OVERLAP", "99MEDAET", "Dice overlap with the prior study")
+
+REGISTRATION_OVERLAP = Code("REG-OVERLAP", "99MEDAET", "Overlap of registered images")
+REGISTRATION_GAIN = Code("REG-GAIN", "99MEDAET", "Agreement of registered images over chance")
+REGISTRATION_INVERSE = Code("REG-INVERSE", "99MEDAET", "Inverse inconsistency of registration")
+REGISTRATION_RESIDUAL = Code("REG-RESIDUAL", "99MEDAET", "Residual shift of parts of the image")
+REGISTRATION_ANGLE = Code("REG-ANGLE", "99MEDAET", "Rotation between registered images")
+
 # Problems of an input: also a scheme of our own.
 INPUT_PROBLEM = Code("IN-PROBLEM", "99MEDAET", "Problem of the input images")
 SLICES_MISSING = Code("IN-MISSING", "99MEDAET", "Missing slices interpolated")
@@ -86,7 +101,13 @@ LOSSY_COMPRESSION = Code("IN-LOSSY", "99MEDAET", "Lossy compressed input")
 # How frames were derived, and from what: PS3.16 CID 7203 and CID 7202.
 SEGMENTATION = Code("113076", "DCM", "Segmentation")
 UNSPECIFIED_CALCULATION = Code("112187", "DCM", "Unspecified method of calculation")
+SPATIAL_RESAMPLING = Code("113085", "DCM", "Spatial resampling")
+DEFORMED = Code("125027", "DCM", "Deformed for Registration")
 SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+
+# How frames of reference were registered, PS3.16 CID 7100.
+FRAME_IDENTITY = Code("125021", "DCM", "Frame of Reference Identity")
+CONTENT_BASED = Code("125024", "DCM", "Image Content-based Alignment")
 
 # Titles of documents, PS3.16 CID 7010 and CID 7020.
 OF_INTEREST = Code("113000", "DCM", "Of Interest")

@@ -30,6 +30,10 @@ KEYWORDS = (
     *("NominalCardiacTriggerDelayTime", "AcquisitionTime", "ContentTime"),
     # What the frames of results say
     *("ReferencedSOPInstanceUID", "ReferencedFrameNumber", "ReferencedSegmentNumber"),
+    # Whose they are, and when they were taken; hashed before they are kept
+    *("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+    *("AcquisitionDateTime", "AcquisitionDate", "SeriesDate", "SeriesTime"),
+    *("StudyDate", "StudyTime"),
 )
 """What is kept; every other element is stepped over."""
 

@@ -1,9 +1,9 @@
 """A volume: voxels with their place in the patient, read from one series."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,26 @@ from medaet.dicom.pixels import PixelReader
 from medaet.dicom.problem import Problem
 from medaet.dicom.region import Region
 from medaet.dicom.stack import WHATEVER, Choice, Stack, read_stack
+from medaet.errors import RegistrationError
 
 Voxels = NDArray[np.int16] | NDArray[np.float32]
 
 Allocate = Callable[[tuple[int, int, int], "np.dtype[Any]"], NDArray[Any]]
 """Makes the array that the voxels are read into: (slice, row, column), C order."""
+
+
+class Frames(Protocol):
+    """The frames of reference of one run, and how they lie to each other; `medaet.compute` has the real one."""
+
+    def on(self, volume: "Volume", other: "Volume") -> "Volume":
+        """Show a volume on the grid of another."""
+        ...
+
+    def carried(
+        self, mask: NDArray[np.bool_], volume: "Volume", other: "Volume"
+    ) -> NDArray[np.bool_]:
+        """Show a mask that lies on the grid of one volume on the grid of another."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,10 +50,11 @@ class Volume:
         modality: "CT" or "MR".
         planes: The source images, in the order of the slices; empty inside a worker child.
         slices: Which slice each of them became; every one its own, unless slices were interpolated.
-        frame_of_reference_uid: What the coordinates are relative to; empty inside a worker child.
+        frame_of_reference_uid: What the coordinates are relative to; inside a worker child, another name for it.
         padding: Least and greatest value that stands for "no measurement", such as the corners outside of the
             reconstruction; None when the series names none.
         problems: What was mended or left out when it was read.
+        frames: Knows the way to other volumes; None outside an analysis.
         regions: What the objects of a role that refers to this one draw on it (see `SeriesSelector.refers_to`).
 
     Source:
@@ -54,6 +70,7 @@ class Volume:
     padding: tuple[float, float] | None = None
     problems: tuple[Problem, ...] = ()
     regions: tuple[Region, ...] = ()
+    frames: Frames | None = field(default=None, repr=False)
 
     @property
     def sop_instance_uids(self) -> tuple[str, ...]:
@@ -70,6 +87,40 @@ class Volume:
     def voxel_ml(self) -> float:
         """Volume of one voxel in ml."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
+
+    def on(self, other: "Volume") -> "Volume":
+        """Show this volume on the grid of another input, registered as the analysis' manifest wishes.
+
+        Args:
+            other: The input whose frame of reference and grid count.
+
+        Returns:
+            A volume of the other's shape and affine. Values are interpolated linearly; where this volume has no
+            voxel, CT is air and MR is as dark as its darkest voxel.
+
+        Raises:
+            RegistrationError: nothing connects the two frames of reference.
+        """
+        return self if self is other else self._frames().on(self, other)
+
+    def carry(self, mask: NDArray[np.bool_], other: "Volume") -> NDArray[np.bool_]:
+        """Show a mask on this volume's grid on the grid of another input: where at least half of it is.
+
+        Args:
+            mask: (slice, row, column) of this volume.
+            other: The input whose frame of reference and grid count.
+
+        Raises:
+            RegistrationError: nothing connects the two frames of reference.
+        """
+        return mask if self is other else self._frames().carried(mask, self, other)
+
+    def _frames(self) -> Frames:
+        if self.frames is None:
+            raise RegistrationError(
+                "only the inputs of a running analysis know how they lie to each other"
+            )
+        return self.frames
 
     def measured(self, voxels: NDArray[Any] | None = None) -> NDArray[np.bool_]:
         """Tell measured voxels from padding.

@@ -16,7 +16,9 @@ from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
 from medaet.plugin.findings import Findings
+from medaet.plugin.partner import Partner
 from medaet.plugin.recipe import Options
+from medaet.plugin.registration import Alignment
 from medaet.plugin.selector import SeriesSelector
 from medaet.precision import Limits
 
@@ -75,6 +77,10 @@ class Analysis:
         name: Lower case letters, digits and hyphens; names the analysis in routes, UIDs and on the command line.
         version: Changes whenever results may change.
         inputs: Which series take part, by role.
+        partners: Where the series of a role may come from, by role; not the first one, against which the others are
+            measured. A role that is not named takes series of the same study, and is waited for.
+        alignments: Which of them are registered to which, by the role that is moved; `inputs["mr"].on(inputs["ct"])`
+            then shows one on the grid of the other.
         title: What a person reads.
         intended_use: One or two sentences for the report and for `medaet plugins info`.
         not_for_diagnostic_use: Whether results carry a visible warning.
@@ -89,6 +95,8 @@ class Analysis:
     name: ClassVar[str]
     version: ClassVar[str]
     inputs: ClassVar[Mapping[str, SeriesSelector]]
+    partners: ClassVar[Mapping[str, Partner]] = {}
+    alignments: ClassVar[Mapping[str, Alignment]] = {}
     title: ClassVar[str] = ""
     intended_use: ClassVar[str] = ""
     not_for_diagnostic_use: ClassVar[bool] = True
@@ -154,9 +162,31 @@ def check_manifest(analysis: type[Analysis]) -> None:
         raise PluginError(
             f"{where}.inputs: {(lost or ['no role'])[0]!r} refers to no role of images"
         )
+    _check_partners(analysis, where)
+    _check_alignments(analysis, where)
     missing = [name for name in analysis.resources if not analysis.resource(name).is_file()]
     if missing:
         raise PluginError(f"{where}: the resource {missing[0]} is missing; reinstall the plugin")
+
+
+def _check_partners(analysis: type[Analysis], where: str) -> None:
+    others = list(analysis.inputs)[1:]
+    for role, partner in analysis.partners.items():
+        if not isinstance(partner, Partner):
+            raise PluginError(f"{where}.partners[{role!r}] is not a Partner")
+        if role not in others:
+            raise PluginError(
+                f"{where}.partners names {role!r}, which is no role of it but the first"
+            )
+
+
+def _check_alignments(analysis: type[Analysis], where: str) -> None:
+    for role, alignment in analysis.alignments.items():
+        if not isinstance(alignment, Alignment) or role == alignment.onto:
+            raise PluginError(f"{where}.alignments[{role!r}] is not an Alignment onto another role")
+        unknown = {role, alignment.onto} - set(analysis.inputs)
+        if unknown:
+            raise PluginError(f"{where}.alignments names {unknown.pop()!r}, which is no role of it")
 
 
 def weights_sha256(analysis: type[Analysis]) -> str:

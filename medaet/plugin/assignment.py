@@ -15,6 +15,7 @@ def assigned(
     facts: Callable[[Series], SeriesFacts],
     *,
     needed: Series | None = None,
+    together: Callable[[Mapping[str, Series]], bool] = lambda _taken: True,
 ) -> dict[str, Series]:
     """Give each role a series that fits and is not taken yet, earlier ones first.
 
@@ -25,6 +26,7 @@ def assigned(
         series: Those that may be taken, the preferred ones first.
         facts: Tells what selectors ask for.
         needed: A series that must be among those taken.
+        together: Tells whether some series in their roles belong together.
 
     Returns:
         The most roles that can be filled; all of them when the analysis can run. Empty when `needed` fits nowhere.
@@ -47,7 +49,7 @@ def assigned(
             if any(one is other for other in taken.values()):
                 continue
             trial = {**taken, role: one}
-            if _refer(inputs, trial, facts) and fill(rest, trial):
+            if _refer(inputs, trial, facts) and together(trial) and fill(rest, trial):
                 return True
         return fill(rest, taken)
 

@@ -23,6 +23,7 @@ from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin.features import FeatureRequest, FeatureSettings
 from medaet.plugin.parametric_map import ParametricMap
+from medaet.plugin.registration import Registration, Resampled
 from medaet.plugin.segment import Segment
 
 
@@ -119,6 +120,8 @@ class Findings:
         maps: Numbers for each voxel.
         failed: Names of structures that were looked for in vain because something went wrong; the report says so, and
             is partial.
+        registrations: How inputs were brought together; added by MedAET, not by the analysis.
+        resampled: Inputs on the grids of others; added likewise.
     """
 
     segments: Sequence[Segment] = ()
@@ -127,9 +130,12 @@ class Findings:
     maps: Sequence[ParametricMap] = ()
     failed: Sequence[str] = ()
     evaluations: Sequence[Evaluation] = ()
+    registrations: Sequence[Registration] = ()
+    resampled: Sequence[Resampled] = ()
 
     def __post_init__(self) -> None:
         labels = [segment.label for segment in self.segments]
+        self._check_followed()
         if len(set(labels)) != len(labels):
             raise FindingsError(f"two segments have the same label among {', '.join(labels)}")
         told: list[Measurement | Evaluation] = [*self.measurements, *self.evaluations]
@@ -140,9 +146,19 @@ class Findings:
                     f"which is not among {', '.join(labels) or 'none'}"
                 )
 
+    def _check_followed(self) -> None:
+        """Refuse two looks at one thing on one input: nobody could tell which of them is meant."""
+        looks = [(one.role, one.followed or one.label) for one in self.segments]
+        if len(set(looks)) != len(looks):
+            raise FindingsError("two segments of one input are said to be the same thing")
+
     def segment(self, label: str) -> Segment:
         """Return the segment with this label."""
         return next(segment for segment in self.segments if segment.label == label)
+
+    def on(self, role: str) -> "Findings":
+        """Return the segments on the grid of one input, and nothing else."""
+        return Findings(segments=[one for one in self.segments if one.role == role])
 
     def located(self, inputs: Mapping[str, Volume]) -> "Findings":
         """Check every mask and map against its input, and name that input.

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medaet.dicom.codes import Code
+from medaet.dicom.identity import hashed
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
+from medaet.plugin import bundle
 from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.mask import BooleanMask, Label, LabelMap, Mask
 from medaet.plugin.parametric_map import ParametricMap
@@ -49,6 +51,7 @@ def save(findings: Findings, folder: Path) -> None:
             }
             for one in findings.maps
         ],
+        **bundle.described(findings.registrations, findings.resampled, folder),
     }
     (folder / FINDINGS).write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
 
@@ -75,6 +78,8 @@ def load(folder: Path) -> Findings:
             remarks=tuple(str(one) for one in content["remarks"]),
             failed=tuple(str(one) for one in content["failed"]),
             maps=tuple(_map(one, folder) for one in content["maps"]),
+            registrations=bundle.registrations(content, folder),
+            resampled=bundle.resampled(content, folder),
         )
     except (AttributeError, EOFError, LookupError, OSError, TypeError, ValueError) as error:
         raise FindingsError(f"the findings cannot be read ({type(error).__name__})") from error
@@ -122,16 +127,22 @@ def _described(segment: Segment, arrays: _Arrays) -> dict[str, Any]:
         "anatomic_region": _coded(segment.anatomic_region),
         "role": segment.role,
         "colour": segment.colour,
+        "followed": segment.followed,
     }
 
 
 def save_volume(volume: Volume, folder: Path) -> None:
-    """Write a volume's voxels and geometry; its UIDs stay behind, a worker child has no use for them."""
+    """Write a volume's voxels and geometry; its UIDs stay behind, a worker child has no use for them.
+
+    Of the frame of reference a hash goes along, by which volumes of one frame know each other.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "voxels.npy", volume.voxels, allow_pickle=False)
+    frame = volume.frame_of_reference_uid
     geometry = {
         "affine": volume.affine.tolist(),
         "modality": volume.modality,
+        "frame": hashed(frame) if frame else "",
         "padding": volume.padding,
     }
     (folder / "volume.json").write_text(json.dumps(geometry), encoding="utf-8")
@@ -146,6 +157,7 @@ def load_volume(folder: Path) -> Volume:
         np.asarray(geometry["affine"], dtype=np.float64),
         geometry["modality"],
         padding=tuple(geometry["padding"]) if geometry["padding"] else None,
+        frame_of_reference_uid=geometry["frame"],
     )
 
 
@@ -161,6 +173,7 @@ def _segment(one: Mapping[str, Any], folder: Path, label_maps: dict[str, LabelMa
         role=one["role"],
         colour=tuple(one["colour"]) if one["colour"] else None,
         probability=_array(folder, one["probability"], np.uint8) if one["probability"] else None,
+        followed=str(one["followed"]),
     )
 
 

@@ -33,6 +33,8 @@ class Segment:
         colour: Recommended display colour, 0 to 255 each of red, green, blue; None for the one of `code`.
         probability: How likely each voxel (slice, row, column) belongs to it, 0 to 255 for none to certain; makes a
             fractional segmentation beside the binary one. None without.
+        followed: What it is one look at, where the findings show the same thing on several inputs: segments of one
+            name here get one Tracking UID. Empty for the label.
     """
 
     label: str
@@ -44,6 +46,7 @@ class Segment:
     role: str | None = None
     colour: tuple[int, int, int] | None = None
     probability: NDArray[np.uint8] | None = None
+    followed: str = ""
 
     def __init__(  # noqa: PLR0913 -- one argument for each attribute; a mask of any kind is accepted and converted
         self,
@@ -57,6 +60,7 @@ class Segment:
         role: str | None = None,
         colour: tuple[int, int, int] | None = None,
         probability: ArrayLike | None = None,
+        followed: str = "",
     ) -> None:
         """Check and convert what an analysis found.
 
@@ -71,6 +75,7 @@ class Segment:
             role: See above.
             colour: See above.
             probability: (slice, row, column), numbers from 0 to 1; or whole numbers from 0 to 255.
+            followed: See above.
 
         Raises:
             FindingsError: a value cannot be right.
@@ -92,6 +97,7 @@ class Segment:
             ("role", role),
             ("colour", colour),
             ("probability", _probability(label, probability, voxels.shape)),
+            ("followed", followed.strip()),
         ):
             object.__setattr__(self, name, value)
 

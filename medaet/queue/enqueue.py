@@ -81,7 +81,8 @@ def _revived(session: Session, new: NewJob, now: datetime, maximum_attempts: int
 
 
 def _supersede(session: Session, new: NewJob, job_id: int, now: datetime) -> None:
-    """Take earlier jobs of the same analysis on earlier generations out of the flow."""
+    """Take earlier jobs of the same analysis on earlier generations, or on some of the series, out of the flow."""
+    _supersede_parts(session, new, job_id, now)
     for series_id, generation in new.inputs.values():
         earlier = (
             select(JobRow)
@@ -96,10 +97,38 @@ def _supersede(session: Session, new: NewJob, job_id: int, now: datetime) -> Non
             .with_for_update(of=JobRow, key_share=True)
         )
         for row in session.scalars(earlier).all():
-            move(row, JobState.SUPERSEDED)
-            row.finished_at = row.finished_at or now
-            _withhold(session, row.id)
+            _retire(session, row, now)
             tell(session, row, "job.superseded", now, by=job_id, generation=generation)
+
+
+def _supersede_parts(session: Session, new: NewJob, job_id: int, now: datetime) -> None:
+    """Take jobs out of the flow that did without a series that the new job has."""
+    wanted = {(role, *one) for role, one in new.inputs.items()}
+    if len(wanted) == 1:
+        return
+    series_ids = [series_id for series_id, _ in new.inputs.values()]
+    sharing = (
+        select(JobRow)
+        .where(
+            JobRow.id.in_(select(JobInputRow.job_id).where(JobInputRow.series_id.in_(series_ids))),
+            JobRow.id != job_id,
+            JobRow.analysis == new.analysis,
+            JobRow.state != JobState.SUPERSEDED,
+        )
+        .order_by(JobRow.id)
+        .with_for_update(of=JobRow, key_share=True)
+    )
+    for row in session.scalars(sharing).all():
+        inputs = session.scalars(select(JobInputRow).where(JobInputRow.job_id == row.id))
+        if {(one.role, one.series_id, one.generation) for one in inputs} < wanted:
+            _retire(session, row, now)
+            tell(session, row, "job.outgrown", now, by=job_id)
+
+
+def _retire(session: Session, row: JobRow, now: datetime) -> None:
+    move(row, JobState.SUPERSEDED)
+    row.finished_at = row.finished_at or now
+    _withhold(session, row.id)
 
 
 def _withhold(session: Session, job_id: int) -> None:

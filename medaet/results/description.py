@@ -14,8 +14,8 @@ from medaet.results.source import SourceSeries
 
 
 def tracking_uid(segment: Segment, algorithm: Algorithm) -> str:
-    """Return the UID that ties a segment to its measurements in the report."""
-    return algorithm.uid("tracking", segment.label)
+    """Return the UID that ties a segment to its measurements in the report, and several looks at one thing together."""
+    return algorithm.uid("tracking", segment.followed or segment.label)
 
 
 def segment_descriptions(

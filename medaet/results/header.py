@@ -20,7 +20,18 @@ from medaet.results.source import SourceSeries
 log = structlog.get_logger()
 
 LONG_STRING = 64
-SERIES_NUMBERS = {"SEG": 9001, "SR": 9002, "PM": 9003, "KO": 9004, "SC": 9005, "PDF": 9006}
+SERIES_NUMBERS = {
+    "SEG": 9001,
+    "SR": 9002,
+    "PM": 9003,
+    "KO": 9004,
+    "SC": 9005,
+    "PDF": 9006,
+    "REG": 9007,
+    "resampled": 9008,
+    "PR": 9009,
+    "fused": 9010,
+}
 """Fixed, and behind what scanners number: results come last where a viewer sorts by number."""
 
 IDENTITY = (  # noqa: SIM905 -- fifty keywords read best as words

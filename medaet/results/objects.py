@@ -13,6 +13,7 @@ from medaet.results.absences import spoken
 from medaet.results.algorithm import Algorithm
 from medaet.results.document import pdf_report
 from medaet.results.form import Form, Kind, Part, overlap, parts
+from medaet.results.fusion import Fusion, told
 from medaet.results.header import save
 from medaet.results.ko import key_objects, key_planes
 from medaet.results.original import Original, read_original
@@ -49,7 +50,7 @@ class Encoded:
     """One result, ready to be kept and delivered.
 
     Attributes:
-        kind: "SEG", "SR", "PM", "KO", "SC" or "PDF".
+        kind: "SEG", "SR", "REG", "PR", "PM", "KO", "SC" or "PDF"; "CT" or "MR" for a resampled slice.
         path: The PS3.10 file.
         proof: Figures of the proof that the file says what the analysis found.
     """
@@ -84,7 +85,8 @@ def encode(
         recipe: Which objects to make.
 
     Returns:
-        The segmentations, one or more for each input on which something was found; then the report; then the rest.
+        The segmentations, one or more for each input on which something was found; then what comes of inputs brought
+        together, see `Fusion`; then the report; then the rest.
         The same arguments give the same bytes.
 
     Raises:
@@ -94,7 +96,8 @@ def encode(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with quiet():
-        run = _Run(spoken(findings.resolved(source.volumes)), source, algorithm, folder)
+        resolved = told(findings.resolved(source.volumes))
+        run = _Run(spoken(resolved), source, algorithm, folder)
         try:
             return run.encode(recipe)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -130,12 +133,24 @@ class _Run:
         if recipe.segmentation is not None:
             for role in self._series:
                 self._segmentation(role, recipe.segmentation)
+        for made in self._fusion().objects():
+            self._add(*made)
         if recipe.report is not None:
             self._report(recipe, recipe.report)
         for name, make in self._extras().items():
             if name in recipe.extras:
                 make()
         return self._results
+
+    def _fusion(self) -> Fusion:
+        return Fusion(
+            self._findings,
+            self._series,
+            self._originals,
+            self._source.volumes,
+            self._algorithm,
+            self._folder,
+        )
 
     def _extras(self) -> dict[str, Callable[[], None]]:
         return {

@@ -26,7 +26,7 @@ def picture(
         palette: Colour of each segment, by label.
         tile: Width and height in pixels.
     """
-    size = _size(panel, tile)
+    size = size_in(panel, tile)
     low, high = window
     grey = np.clip((panel.pixels - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     scaled = Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC)
@@ -41,11 +41,11 @@ def picture(
         Image.fromarray(canvas.astype(np.uint8)),
         ((tile[0] - size[0]) // 2, (tile[1] - size[1]) // 2),
     )
-    _annotate(drawn, panel)
+    annotate(drawn, panel)
     return drawn
 
 
-def _size(panel: Panel, tile: Size) -> Size:
+def size_in(panel: Panel, tile: Size) -> Size:
     """Return width and height in pixels such that a millimetre is as long across as down."""
     rows, columns = panel.pixels.shape
     height_mm, width_mm = rows * panel.spacing_mm[0], columns * panel.spacing_mm[1]
@@ -67,7 +67,8 @@ def _contour(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return mask & ~inner
 
 
-def _annotate(drawn: Image.Image, panel: Panel) -> None:
+def annotate(drawn: Image.Image, panel: Panel) -> None:
+    """Write on a tile where its cut lies, and which sides of the patient its edges are."""
     draw = ImageDraw.Draw(drawn)
     width, height = drawn.size
     font = ImageFont.load_default(max(15, height // 40))

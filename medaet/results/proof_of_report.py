@@ -184,7 +184,10 @@ def _prove_groups(
             f"the report has {len(groups)} measurement groups for {len(expected)} segments"
         )
     tracked = {
-        str(segment.TrackingUID): (str(dataset.SOPInstanceUID), int(segment.SegmentNumber))
+        (str(dataset.SOPInstanceUID), int(segment.SegmentNumber)): (
+            str(segment.TrackingUID),
+            letters(str(segment.SegmentLabel)),
+        )
         for dataset in segmentations
         for segment in dataset.SegmentSequence
         if "TrackingUID" in segment
@@ -215,7 +218,7 @@ def _prove_numbers(group: _Item, measurements: Sequence[Measurement], where: str
 
 
 def _prove_reference(
-    group: _Item, tracked: dict[str, tuple[str, int]], label: str, *, found: bool
+    group: _Item, tracked: dict[tuple[str, int], tuple[str, str]], label: str, *, found: bool
 ) -> int:
     references = group.named(_REFERENCED_SEGMENT)
     if len(references) != int(found):
@@ -224,8 +227,8 @@ def _prove_reference(
         return 0
     uids = [str(item.dataset.UID) for item in group.named(_TRACKING_UID)]
     target = references[0].dataset.ReferencedSOPSequence[0]
-    number = int(target.ReferencedSegmentNumber)
-    if [tracked.get(uid) for uid in uids] != [(str(target.ReferencedSOPInstanceUID), number)]:
+    place = str(target.ReferencedSOPInstanceUID), int(target.ReferencedSegmentNumber)
+    if [tracked.get(place)] != [(uid, letters(label)) for uid in uids]:
         raise ProofError(f"the group of {label!r} refers to another segment than its tracking UID")
     return 1
 

@@ -55,7 +55,14 @@ def summary_pictures(volume: Volume, findings: Findings, algorithm: Algorithm) -
     ]
 
 
-def summary(pixels: Pixels, series: SourceSeries, algorithm: Algorithm, *, number: int) -> Dataset:
+def summary(
+    pixels: Pixels,
+    series: SourceSeries,
+    algorithm: Algorithm,
+    *,
+    number: int,
+    what: str = "summary",
+) -> Dataset:
     """Encode one picture.
 
     Args:
@@ -63,19 +70,21 @@ def summary(pixels: Pixels, series: SourceSeries, algorithm: Algorithm, *, numbe
         series: What it shows.
         algorithm: The run.
         number: Of the picture in its series, from 1.
+        what: "summary", or "fused" for pictures of two inputs.
 
     Source:
         PS3.3 §A.8.1, §C.8.6.1.
     """
+    kind = "SC" if what == "summary" else what
     dataset: Dataset = highdicom.sc.SCImage.from_ref_dataset(
         ref_dataset=classic(series),
         pixel_array=pixels,
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
-        series_instance_uid=algorithm.uid("SC", "series", series.role),
-        series_number=SERIES_NUMBERS["SC"],
-        sop_instance_uid=algorithm.uid("SC", "instance", series.role, str(number)),
+        series_instance_uid=algorithm.uid(kind, "series", series.role),
+        series_number=SERIES_NUMBERS[kind],
+        sop_instance_uid=algorithm.uid(kind, "instance", series.role, str(number)),
         instance_number=number,
         patient_orientation=("L", "P"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
@@ -86,17 +95,13 @@ def summary(pixels: Pixels, series: SourceSeries, algorithm: Algorithm, *, numbe
     dataset.BurnedInAnnotation = "NO"  # of the patient; what is written in it names the analysis
     dataset.DerivationDescription = f"Summary of an analysis by software, {WARNING.lower()}"
     dataset.SourceImageSequence = references(series)
-    complete(dataset, series, algorithm, "summary")
+    complete(dataset, series, algorithm, what)
     dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = (
         dataset.ContentDate,
         dataset.ContentTime,
     )
     put_body_part(dataset, series.first)
     leave_side_open(dataset)
-    if "BodyPartExamined" not in dataset:
-        dataset.Laterality = (
-            ""  # nobody can say whether the body part has two sides (PS3.3 §C.7.3.1)
-        )
     return dataset
 
 

@@ -70,6 +70,7 @@ def _common(series: SourceSeries) -> Dataset:
     (distance,) = decimal_strings([series.slice_distance_mm])
     result.SpacingBetweenSlices = distance
     result.SliceThickness = _thickness(series.first) or distance
+    result.SamplesPerPixel = 1  # a volume has no colours
     result.FrameOfReferenceUID = series.frame_of_reference_uid
     result.PositionReferenceIndicator = str(series.first.get("PositionReferenceIndicator") or "")
     for keyword in _BLANK:

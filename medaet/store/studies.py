@@ -3,14 +3,22 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from medaet.clock import Clock
 from medaet.errors import PermanentError
 from medaet.store import events
 from medaet.store.engine import Database
-from medaet.store.tables import InstanceRow, JobRow, ResultRow, SeriesRow, SeriesState, StudyRow
+from medaet.store.tables import (
+    InstanceRow,
+    JobInputRow,
+    JobRow,
+    ResultRow,
+    SeriesRow,
+    SeriesState,
+    StudyRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,7 @@ class StudyStore:
             return _summary(session, study), _series_summaries(session, study.id)
 
     def forget(self, study_instance_uid: str) -> list[str]:
-        """Delete everything the tables know of a study.
+        """Delete everything the tables know of a study, with the jobs of other studies that look at it, too.
 
         Returns:
             The files and folders that held it, relative to the spool, for the caller to remove:
@@ -173,6 +181,7 @@ class StudyStore:
                 .with_for_update()
             )
             paths = _paths(session, study.id)
+            session.execute(delete(JobRow).where(JobRow.id.in_(_jobs(study.id))))
             session.execute(delete(StudyRow).where(StudyRow.id == study.id))
             return paths
 
@@ -258,9 +267,19 @@ def _paths(session: Session, study_id: int) -> list[str]:
     received = (
         select(InstanceRow.path).join(SeriesRow, SeriesRow.id == InstanceRow.series_id)
     ).where(SeriesRow.study_id == study_id)
-    jobs = select(JobRow.id).where(JobRow.study_id == study_id)
+    jobs = _jobs(study_id)
     found = select(JobRow.findings_path).where(
         JobRow.id.in_(jobs), JobRow.findings_path.is_not(None)
     )
     encoded = select(ResultRow.path).where(ResultRow.job_id.in_(jobs))
     return [path for query in (received, found, encoded) for path in session.scalars(query) if path]
+
+
+def _jobs(study_id: int) -> Select[int]:
+    """Select the jobs that belong to a study or look at a series of it."""
+    inputs = (
+        select(JobInputRow.job_id)
+        .join(SeriesRow, SeriesRow.id == JobInputRow.series_id)
+        .where(SeriesRow.study_id == study_id)
+    )
+    return select(JobRow.id).where(or_(JobRow.study_id == study_id, JobRow.id.in_(inputs)))

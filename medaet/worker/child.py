@@ -110,6 +110,7 @@ class WorkerChild:
             OutOfMemoryError: memory of device or host did not suffice.
             DeviceError: the device failed.
             FindingsError: the findings cannot be right.
+            RegistrationError: the inputs cannot be brought together; trying again cannot help.
             AnalysisError: the analysis raised.
             PermanentError: what it raised will be raised again, such as a PluginError.
             WithdrawnError: the worker stops, and this was not begun.

@@ -11,8 +11,10 @@ import threading
 import time
 import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+from medaet.dicom.volume import Volume
 from medaet.errors import ChildCrashedError, MedaetError
 from medaet.plugin import folder
 from medaet.plugin.analysis import weights_sha256
@@ -114,8 +116,7 @@ class Child:
         key, needed = key_of(request, self._weights(request)), int(request["expected_bytes"])
         with self._warm.lent(key, lambda: self._load(request), needed) as one:
             loaded = time.monotonic()
-            found = one.analysis.analyse(inputs, one.runtime)
-            findings = features_of(found, inputs, one.runtime.device).resolved(inputs)
+            findings = self._found(one, inputs)
             analysed = time.monotonic()
             network_seconds, computed = one.runtime.network_seconds, one.runtime.told()
             peaks = self._memory.peaks(self._warm.size_bytes)
@@ -127,6 +128,19 @@ class Child:
             "alone": number == self._begun and self._depth == 1,
             **peaks,
         }
+
+    def _found(self, one: Loaded, inputs: dict[str, Volume]) -> Findings:
+        """Bring the inputs together as the manifest wishes, analyse them, and add what came of it."""
+        wishes, device = one.analysis.alignments, one.runtime.device
+        if not wishes:
+            found = one.analysis.analyse(inputs, one.runtime)
+            return features_of(found, inputs, device).resolved(inputs)
+        from medaet.compute.registration.frames import bring_together, moved
+
+        inputs, made = bring_together(wishes, inputs, device, self._progress)
+        found = features_of(one.analysis.analyse(inputs, one.runtime), inputs, device)
+        shown = moved(wishes, inputs, made)
+        return replace(found, registrations=made, resampled=shown).resolved(inputs)
 
     def _weights(self, request: Message) -> str:
         """Tell one state of an imported model, which may be replaced under its name, from another."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medaet.dicom.codes import Code
+from medaet.dicom.identity import hashed
 from medaet.dicom.region import Region
 from medaet.dicom.volume import Volume
 from medaet.worker.protocol import Message
@@ -55,13 +56,18 @@ class Lender:
 
 
 def described(volume: Volume) -> Message:
-    """Say what the memory of a volume holds; its UIDs stay behind, a worker child has no use for them."""
+    """Say what the memory of a volume holds; its UIDs stay behind, a worker child has no use for them.
+
+    Of the frame of reference a hash goes along, by which volumes of one frame know each other.
+    """
+    frame = volume.frame_of_reference_uid
     return {
         "shape": list(volume.voxels.shape),
         "kind": volume.voxels.dtype.str,
         "affine": volume.affine.tolist(),
         "modality": volume.modality,
         "padding": volume.padding,
+        "frame": hashed(frame) if frame else "",
         "regions": [_told(region) for region in volume.regions],
     }
 
@@ -91,6 +97,7 @@ def borrowed(description: Message, descriptors: Iterator[int]) -> Volume:
         np.asarray(description["affine"], dtype=np.float64),
         description["modality"],
         padding=tuple(padding) if padding else None,
+        frame_of_reference_uid=description["frame"],
         regions=_regions(description["regions"], descriptors, shape),
     )
 
