@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
-from medaet.config.model import Config, Route, When
+from medaet.config.model import Config
+from medaet.config.route import Route, When
 from medaet.errors import ConfigError
 from medaet.plugin.registry import Registry
 

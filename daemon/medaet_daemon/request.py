@@ -8,7 +8,8 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from medaet.config.model import Config, Route
+from medaet.config.model import Config
+from medaet.config.route import Route
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.queue.rows import NewJob
 from medaet.routes import Part, fulfilled, part

@@ -4,41 +4,14 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     IPvAnyNetwork,
-    StringConstraints,
-    field_validator,
     model_validator,
 )
 
+from medaet.config.route import Route
+from medaet.config.section import AETitle, Fingerprint, Name, Port, Section
 from medaet.precision import EngineName, Precision
-
-AETitle = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=16, pattern=r"^[ -\[\]-~]+$"),
-]
-"""An AE title: 1 to 16 printable ASCII characters without a backslash (PS3.5 §6.2, VR AE)."""
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-"""A name of ours: lower case letters, digits, hyphen and underscore."""
-
-Fingerprint = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{64}$"),
-    BeforeValidator(lambda value: value.replace(":", "") if isinstance(value, str) else value),
-]
-"""SHA-256 of a certificate in hexadecimal, as `openssl x509 -noout -fingerprint -sha256` shows it."""
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, and a key that is not listed here is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Alias(Section):
@@ -203,49 +176,6 @@ class Peer(Section):
     maximum_frames: Annotated[int, Field(ge=1)] | None = None
 
 
-class When(Section):
-    """What a series must be for a route to apply; every key given must match, without regard to case."""
-
-    modality: tuple[str, ...] = ()
-    body_part: tuple[str, ...] = ()
-    called_ae_title: tuple[str, ...] = ()
-    calling_ae_title: tuple[str, ...] = ()
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _one_is_a_list_of_one(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
-
-
-class Canary(Section):
-    """An analysis on trial: on its share of the studies it takes the place of a live one."""
-
-    analysis: Name
-    instead_of: Name
-    percent: Annotated[float, Field(ge=0, le=100)]
-
-
-class Route(Section):
-    """Which analyses run on which series, and who gets the results; shadows run and are stored, not delivered."""
-
-    when: When = When()
-    analyses: tuple[Name, ...]
-    shadow: tuple[Name, ...] = ()
-    canary: tuple[Canary, ...] = ()
-    send_to: tuple[Name, ...] = ()
-    priority: Literal["routine", "stat"] = "routine"
-
-    @model_validator(mode="after")
-    def _trials_have_a_live_one(self) -> "Route":
-        for one in self.canary:
-            if one.instead_of not in self.analyses:
-                raise ValueError(f"canary: {one.instead_of!r} is not among this route's analyses")
-        twice = {*self.shadow, *(one.analysis for one in self.canary)} & set(self.analyses)
-        if twice:
-            raise ValueError(f"{sorted(twice)[0]!r} cannot be both live and on trial in one route")
-        return self
-
-
 class Config(Section):
     """All of medaet.toml."""
 
@@ -260,8 +190,8 @@ class Config(Section):
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
     routes: tuple[Route, ...] = ()
-    compute: dict[Name, ComputeSection] = {}
-    plugins: dict[Name, dict[str, object]] = {}
+    compute: dict[Name, ComputeSection] = Field(default_factory=dict)
+    plugins: dict[Name, dict[str, object]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _names_agree(self) -> "Config":

@@ -26,7 +26,14 @@ from medaet.worker.audit import watch
 from medaet.worker.device_memory import DeviceMemory
 from medaet.worker.inbox import Inbox
 from medaet.worker.isolation import isolate
-from medaet.worker.plain import PlainRuntime, device_failed, features_of, has_torch, standing_alone
+from medaet.worker.plain import (
+    PlainRuntime,
+    device_failed,
+    features_of,
+    has_torch,
+    platform_of,
+    standing_alone,
+)
 from medaet.worker.protocol import DESCRIPTORS, Message, receive, send
 from medaet.worker.shared import borrowed
 from medaet.worker.warm import Loaded, TellingRuntime, Warm, key_of
@@ -52,15 +59,6 @@ class Child:
         self._writer = ThreadPoolExecutor(1, "findings")
         self._writing: Future[None] | None = None
         self._current: Message = {"id": 0, "urgent": True}
-
-    @property
-    def platform(self) -> dict[str, str]:
-        """What it computes on, and with what."""
-        import torch
-
-        from medaet.compute.platform import platform
-
-        return platform(torch.device(self._options.device))
 
     def run(self) -> None:
         """Answer requests until the agent closes the channel."""
@@ -254,7 +252,7 @@ def main() -> None:
     channel = socket.socket(fileno=options.fd)
     registry = discover(options.module, options.models)
     child = Child(channel, registry, options)
-    hello = {"kind": "hello", "network_cut": network_cut, "platform": child.platform}
+    hello = {"kind": "hello", "network_cut": network_cut, "platform": platform_of(options.device)}
     if options.audit is not None:
         watch(options.audit, [Path.home(), *options.may_write])
     send(channel, hello)

@@ -82,6 +82,17 @@ def features_of(findings: Findings, inputs: Mapping[str, Volume], device: str) -
     return measured(findings, inputs, device)
 
 
+def platform_of(device: str) -> dict[str, str]:
+    """Device and versions of what computes networks, by name; nothing where there is no torch to compute them."""
+    if not has_torch():
+        return {}
+    import torch
+
+    from medaet.compute.platform import platform
+
+    return platform(torch.device(device))
+
+
 @contextlib.contextmanager
 def standing_alone() -> Iterator[None]:
     """Let a run begin in the middle of another as if there were none."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 from pydantic import ValidationError
 
-from medaet.config.model import Route
+from medaet.config.route import Route
 from medaet.plugin.switches import Switches
 from medaet.routes import Part, part
 from tests.stages.hall import Chest, Hall, routed
