@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from medaet.errors import MedaetError, PluginError
+from medaet.plugin.case import copy_cases
 from medaet.plugin.model import digests, read_model, write_model
 from medaet.plugin.registry import discover
 from medaet.worker.isolation import isolate
@@ -25,6 +26,7 @@ def pack(source: Path, folder: Path, modules: list[str]) -> None:
     if kind is None:
         raise PluginError(f"no plugin packs models of kind {model.kind!r}")
     kind.pack(source, folder, model)
+    copy_cases(source, folder)
     write_model(model.model_copy(update={"files": digests(folder)}), folder)
 
 

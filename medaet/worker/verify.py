@@ -14,7 +14,7 @@ import numpy as np
 from medaet.clock import Clock, SystemClock
 from medaet.errors import PrecisionError
 from medaet.plugin.analysis import Analysis, weights_sha256
-from medaet.plugin.case import ReferenceCase
+from medaet.plugin.case import ReferenceCase, limits_of
 from medaet.plugin.certificate import Certificate, CertificateStore, Figures, held_to
 from medaet.plugin.findings import Findings
 from medaet.plugin.segment import Segment
@@ -108,7 +108,7 @@ class Gate:
             precision=precision,
             engine=used,
             platform=held_to(self.child.platform_of(self.analysis.name), used),
-            limits=self.analysis.limits,
+            limits=limits_of(self.analysis),
             figures=tuple(figures),
             reference_seconds=round(sum(one.analyse_seconds for one in references), 3),
             candidate_seconds=round(sum(one.analyse_seconds for one in candidates), 3),
@@ -152,10 +152,9 @@ class Gate:
 
     def _check(self, precision: Precision, figures: Sequence[Figures]) -> None:
         numbers = {case.sha256: number for number, case in enumerate(self.cases, start=1)}
+        limits = limits_of(self.analysis)
         faults = [
-            f"case {numbers[one.case]}, {fault}"
-            for one in figures
-            for fault in one.faults(self.analysis.limits)
+            f"case {numbers[one.case]}, {fault}" for one in figures for fault in one.faults(limits)
         ]
         if faults:
             raise PrecisionError(

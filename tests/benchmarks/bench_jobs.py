@@ -67,16 +67,18 @@ class TimedStage:
     def __init__(self, inner: Analyse | Encode) -> None:
         self.name = inner.name
         self.seconds: list[float] = []
+        self.processor: list[float] = []
         self._inner = inner
         for optional in ("drain", "close"):
             if hasattr(inner, optional):
                 setattr(self, optional, getattr(inner, optional))
 
     def step(self) -> object:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.process_time()
         wait = self._inner.step()
         if not wait:
             self.seconds.append(time.perf_counter() - started)
+            self.processor.append(time.process_time() - used)
         return wait
 
 
@@ -121,6 +123,9 @@ def test_jobs(site: tuple[Database, Spool, JobQueue, InstanceStore], tmp_path: P
     for _ in range(WARM_UP + 2):  # one after the other, nothing beside it
         alone.step()
         encode.step()
+    in_child = [
+        float(one["analyse_seconds"]) - float(one["network_seconds"]) for one in child.facts
+    ]
     networks = [float(one["network_seconds"]) for one in child.facts]
     overhead = [
         analysed + encoded - network
@@ -143,6 +148,9 @@ def test_jobs(site: tuple[Database, Spool, JobQueue, InstanceStore], tmp_path: P
         ),
         ("encode stage (read, SEG, SR, proof, preview, commit)", encode.seconds[WARM_UP:]),
         ("all but the network", overhead),
+        ("  of it in the child: resampling, labels, the plugin's own work", in_child[WARM_UP:]),
+        ("  processor time of the agent while analysing", alone.processor[WARM_UP:]),
+        ("  processor time while encoding", encode.processor[WARM_UP:]),
         ("end of a job to the beginning of the next", gaps),
     ):
         middle = f"{1000 * statistics.median(values):.0f}"

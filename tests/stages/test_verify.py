@@ -15,11 +15,12 @@ from typer.testing import CliRunner
 from medaet import Volume
 from medaet.cli import application
 from medaet.config.model import ComputeSection
-from medaet.errors import PrecisionError
+from medaet.errors import PluginError, PrecisionError
 from medaet.plugin import folder
-from medaet.plugin.case import ReferenceCase
+from medaet.plugin.case import ReferenceCase, copy_cases, limits_of, shipped_cases
 from medaet.plugin.certificate import Certificate, CertificateStore
 from medaet.plugin.registry import discover
+from medaet.precision import Limits
 from medaet.testing.phantom import write_series
 from medaet.worker.child import WorkerChild
 from medaet.worker.request import Request, Run
@@ -182,11 +183,38 @@ def test_certificates_that_are_none_are_left_out(tmp_path: Path) -> None:
 def test_cases_that_came_with_a_model_are_read(
     case: ReferenceCase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from medaet.plugin.case import shipped_cases
-
     analysis = REGISTRY.analyses[NAME]
     monkeypatch.setattr(analysis, "reference", str(tmp_path / "reference"))
     assert shipped_cases(analysis) == []
     folder.save_volume(case.inputs["ct"], tmp_path / "reference" / "case-1")
     (read,) = shipped_cases(analysis)
     assert (read.name, read.sha256) == ("case-1", case.sha256)
+
+
+def test_limits_are_those_that_training_laid_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analysis = REGISTRY.analyses[NAME]
+    assert limits_of(analysis) == Limits()
+    monkeypatch.setattr(analysis, "resource", lambda name: tmp_path / name)
+    written = {"lowest_dice": 0.97, "largest_volume_error_percent": 3.0}
+    (tmp_path / "training.json").write_text(json.dumps({"limits": written}))
+    assert limits_of(analysis) == Limits(0.97, 3.0)
+    (tmp_path / "training.json").write_text("{")
+    with pytest.raises(PluginError, match="install it again"):
+        limits_of(analysis)
+
+
+def test_cases_and_limits_of_a_trained_model_come_along_when_it_is_imported(
+    case: ReferenceCase, tmp_path: Path
+) -> None:
+    source, folder_of_model = tmp_path / "trained", tmp_path / "models" / "thorax"
+    folder.save_volume(case.inputs["ct"], source / "reference" / "case-1")
+    (source / "reference" / "case-1" / "passwd").symlink_to("/etc/passwd")
+    (source / "training.json").write_text("{}")
+    copy_cases(source, folder_of_model)
+    assert sorted(
+        path.relative_to(folder_of_model).as_posix()
+        for path in folder_of_model.rglob("*")
+        if path.is_file()
+    ) == ["reference/case-1/volume.json", "reference/case-1/voxels.npy", "training.json"]
