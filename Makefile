@@ -4,6 +4,7 @@
 #   make test    every test
 #   make check   format, lint, types, import rules
 #   make bench   the benchmarks, printed as tables
+#   make ohif    the OHIF viewer, in which a test looks at results; npm fetches it
 #   make oracle  radiomic features beside other programs and data, which it fetches: two gigabytes, ten minutes
 
 PYTHON ?= python3
@@ -11,8 +12,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ORACLE := .oracle
+OHIF   := $(VENV)/ohif
 
-.PHONY: demo test check bench oracle clean
+.PHONY: demo test check bench ohif oracle clean
 
 demo: $(STAMP)
 	$(BIN)/medaet demo --out medaet-demo
@@ -28,6 +30,14 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' --timeout=0 -q -s $(BENCH_ARGS)
+
+ohif: $(OHIF)/package
+
+$(OHIF)/package: | $(STAMP)
+	mkdir -p $(OHIF)
+	npm pack --silent --pack-destination $(OHIF) @ohif/app@3.12.10
+	tar -xzf $(OHIF)/ohif-app-3.12.10.tgz -C $(OHIF)
+	rm $(OHIF)/ohif-app-3.12.10.tgz
 
 oracle:
 	$(PYTHON) -m venv $(ORACLE)

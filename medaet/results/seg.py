@@ -182,6 +182,12 @@ def _header(
     del dataset.PerFrameFunctionalGroupsSequence, dataset.PixelData
     dataset.ContentCreatorName = ""  # no person; must be there all the same (PS3.3 §10.9)
     keep_shared(dataset)
+    if form.kind is Kind.LABELMAP:
+        # Some viewers take an item's place in the sequence for its number: with the background in front, each structure
+        # would get the colour of the one before it.
+        dataset.SegmentSequence = sorted(
+            dataset.SegmentSequence, key=lambda one: (one.SegmentNumber == 0, one.SegmentNumber)
+        )
     if packed:
         dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
     if form.kind is Kind.BINARY:

@@ -94,6 +94,7 @@ def test_label_map_holds_a_number_for_each_segment(source: Source, compressed: b
         JPEGLSLossless if compressed else ExplicitVRLittleEndian
     )
     assert results[0].proof["frames"] == dataset.NumberOfFrames == 5
+    assert [one.SegmentNumber for one in dataset.SegmentSequence] == [1, 2, 0]  # background last
     left, right = (one.mask for one in findings.segments)
     labels = (left + 2 * right)[[1, 2, 3, 5, 6]]
     assert np.array_equal(dataset.pixel_array, labels)
