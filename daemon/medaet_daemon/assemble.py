@@ -18,6 +18,7 @@ from medaet_daemon.source import Source
 log = structlog.get_logger()
 
 POLL = timedelta(milliseconds=250)
+MOST_TOLD = 10_000
 
 
 class Assemble:
@@ -43,6 +44,7 @@ class Assemble:
         self._longest = timedelta(seconds=rules.maximum_wait_seconds)
         self._clock = clock
         self._source = source
+        self._told: dict[int, str] = {}
 
     def step(self) -> timedelta:
         """Close every series that may close."""
@@ -55,11 +57,23 @@ class Assemble:
             reason = self._reason(series, verdict, _settled_at(series, shares))
             if reason is not None:
                 self._close(series, verdict, reason)
+            elif verdict.judgement is Judgement.INCOMPLETE:
+                self._wait(series, verdict)
         return POLL
 
     def close(self) -> None:
         """Stop asking sources."""
         self._source.close()
+
+    def _wait(self, series: SeriesRow, verdict: Verdict) -> None:
+        """Say once what a silent series waits for, and again when that changes."""
+        is_silent = self._clock.now() - series.last_received_at >= self._quiet
+        if is_silent and self._told.get(series.id) != verdict.reason:
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            self._told[series.id] = verdict.reason
+            self._studies.wait(series, verdict.reason, series.opened_at + self._longest)
+            log.info("series.waiting", series_id=series.id, reason=verdict.reason)
 
     def _close(self, series: SeriesRow, verdict: Verdict, reason: str) -> None:
         self._digest(series)

@@ -7,6 +7,7 @@ from medaet.store.events import Event
 SENTENCES: Mapping[str, str] = {
     "series.opened": "the first {modality} instance arrived from {calling_ae_title}",
     "series.reopened": "another instance arrived after the series was complete: generation {generation}",
+    "series.waiting": "waits until {until}: {reason}",
     "series.closed": "closed: {reason}",
     "instance.conflict": "other bytes arrived for instance {sop_instance_uid}; both are kept, {used} count",
     "analysis.matched": "{analysis} fits: job {job}",

@@ -135,6 +135,19 @@ class StudyStore:
             )
             return True
 
+    def wait(self, series: SeriesRow, reason: str, until: datetime) -> None:
+        """Write down why a series that has fallen silent stays open."""
+        with self._database.write() as session:
+            events.record(
+                session,
+                study_id=series.study_id,
+                series_id=series.id,
+                name="series.waiting",
+                at=self._clock.now(),
+                reason=reason,
+                until=f"{until:%H:%M:%S} UTC",
+            )
+
     def closed_series(self, limit: int = 100) -> list[SeriesRow]:
         """List the series that wait for dispatch, in the order in which they closed."""
         query = (

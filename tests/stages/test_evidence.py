@@ -15,6 +15,7 @@ from medaet.dicom.header import read_header
 from medaet.errors import PeerUnavailableError
 from medaet.network.spooling import SpoolSink
 from medaet.store.associations import AssociationStore, Ending, Sender
+from medaet.store.events import EventStore
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
@@ -118,11 +119,19 @@ def test_series_of_one_association_for_each_instance_waits_for_the_quiet_period(
 
 
 def test_series_with_a_gap_waits_for_the_longest_time_and_closes_as_incomplete(
-    scanner: Scanner, bench: Bench, series: Series
+    scanner: Scanner, bench: Bench, series: Series, events: EventStore
 ) -> None:
     paths = series()
     scanner.send([*paths[:3], *paths[4:]])
-    assert bench.after(59.9) is None
+    assert bench.after(19.9) is None
+    for seconds in (0.1, 1, 38.9):
+        assert bench.after(seconds) is None
+    told = [
+        one.details
+        for one in events.of_study(read_header(paths[0]).study_instance_uid)
+        if one.name == "series.waiting"
+    ]
+    assert told == [{"reason": "1 slices are missing between others", "until": "12:01:00 UTC"}]
     with capture_logs() as logs:
         reason = bench.after(0.1)
     assert reason == "incomplete after 60 s: 1 slices are missing between others"
