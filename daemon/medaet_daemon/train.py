@@ -10,7 +10,7 @@ import structlog
 
 from medaet.errors import LeaseLostError
 from medaet.queue.trainings import Training, TrainingQueue
-from medaet.worker.training import TrainingProcess
+from medaet.worker.training import COMMAND, TrainingProcess
 
 log = structlog.get_logger()
 
@@ -30,6 +30,7 @@ class Train:
         lease: How long this process may be silent before another takes its run.
         borrowed: Whether inference uses the devices too.
         processors: CPU cores that training may use; none for all.
+        command: Starts the training of a run.
     """
 
     name = "train"
@@ -42,12 +43,14 @@ class Train:
         *,
         borrowed: bool = False,
         processors: Sequence[int] = (),
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self._runs = runs
         self._devices = tuple(devices)
         self._lease = lease
         self._borrowed = borrowed
         self._processors = tuple(processors)
+        self._command = tuple(command)
         self._worker = f"{socket.gethostname()} {os.getpid()} training"
         self._held: tuple[Training, TrainingProcess] | None = None
         self._steps = 0
@@ -83,7 +86,11 @@ class Train:
         if training is None:
             return IDLE
         process = TrainingProcess(
-            Path(training.folder), training.configuration, self._devices, self._processors
+            Path(training.folder),
+            training.configuration,
+            self._devices,
+            self._processors,
+            command=self._command,
         )
         self._held, self._steps = (training, process), 0
         log.info(

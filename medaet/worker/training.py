@@ -12,7 +12,7 @@ from typing import Any
 
 from medaet.errors import ConfigError, MedaetError, TrainingError
 
-MODULE = "medaet.compute.training"
+COMMAND = (sys.executable, "-P", "-m", "medaet.compute.training")
 CONFIG, STATUS, LOG = "queued.json", "status.json", "training.log"
 WRONG_USAGE = 2
 REASON_BYTES = 4096
@@ -27,6 +27,7 @@ class TrainingProcess:
         configuration: The whole training configuration.
         devices: To train on, in torch's spelling.
         processors: Numbers of the CPU cores it may use; none for all.
+        command: Starts the training; arguments follow.
     """
 
     def __init__(
@@ -35,21 +36,22 @@ class TrainingProcess:
         configuration: Mapping[str, Any],
         devices: Sequence[str],
         processors: Sequence[int] = (),
+        *,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         config = folder / CONFIG
         config.write_text(json.dumps(dict(configuration)), encoding="utf-8")
         self._folder = folder
         self.paused = False
-        command = [sys.executable, "-P", "-m", MODULE, str(config), "--out", str(folder)]
-        command += ["--agent", str(os.getpid())]
+        arguments = [str(config), "--out", str(folder), "--agent", str(os.getpid())]
         for device in devices:
-            command += ["--device", device]
+            arguments += ["--device", device]
         for number in processors:
-            command += ["--processor", str(number)]
+            arguments += ["--processor", str(number)]
         with (folder / LOG).open("ab") as log:
             self._process = subprocess.Popen(
-                command,
+                [*command, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # status.json says the same
                 stderr=log,

@@ -14,6 +14,8 @@ LARGEST_SD = 0.35
 LARGEST_BIAS = 0.5
 BIAS_KNOTS = 4
 BLACK_AIR_CHANCE = 0.7
+THICK_SLICES_CHANCE = 0.5
+THICKEST_VOXELS = 3.0
 
 
 def synthetic(
@@ -21,8 +23,8 @@ def synthetic(
 ) -> torch.Tensor:
     """Make an image of a map of tissue.
 
-    Each tissue gets a mean and a spread of its own, neighbours a common border of partial volume, and the whole a slow
-    bias field.
+    Each tissue gets a mean and a spread of its own, neighbours a common border of partial volume, the whole a slow bias
+    field, and half of the images slices of some thickness along one of the axes.
 
     Args:
         tissue: Whole numbers, 0 for air, (1, 1, *patch), float.
@@ -50,4 +52,14 @@ def synthetic(
         knots, size=tissue.shape[2:], mode="trilinear", align_corners=True
     )
     image = (image + 1.5) * torch.exp(field * float(random.uniform(0, LARGEST_BIAS)))
+    if random.random() < THICK_SLICES_CHANCE:
+        image = _in_slices(image, int(random.integers(3)), random.uniform(1, THICKEST_VOXELS))
     return (image - image.mean()) / image.std().clamp(min=1e-6)
+
+
+def _in_slices(image: torch.Tensor, axis: int, thickness: float) -> torch.Tensor:
+    """Average (1, 1, *patch) into slices along an axis, `thickness` in voxels, and interpolate between them."""
+    sizes = list(image.shape[2:])
+    sizes[axis] = max(2, round(sizes[axis] / thickness))
+    thick = functional.interpolate(image, size=sizes, mode="area")
+    return functional.interpolate(thick, size=image.shape[2:], mode="trilinear")
