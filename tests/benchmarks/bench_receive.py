@@ -34,7 +34,7 @@ SAID = Path("/dev/shm")
 """In memory: what is read must not compete with what is written."""
 
 NATIVE = Path(__file__).with_name("native")
-LONGEST_SECONDS = 300
+LONGEST_SECONDS = 120
 CONTEXTS = 120
 
 
@@ -180,8 +180,18 @@ def compare(scenarios: Sequence[Scenario], receivers: Sequence[str], rounds: int
         for _ in range(rounds):
             cases = list(product(scenarios, receivers))
             shuffled.shuffle(cases)
-            yield from (run for case in cases if (run := measure(*case, work)) is not None)
+            yield from (run for case in cases if (run := _tried(*case, work)) is not None)
         shutil.rmtree(SAID / work.name, ignore_errors=True)
+
+
+def _tried(scenario: Scenario, name: str, work: Path) -> Run | None:
+    """Measure once; say so, and go on, when a receiver hangs, refuses or loses something."""
+    try:
+        return measure(scenario, name, work)
+    except (AssertionError, OSError, subprocess.SubprocessError) as error:
+        reason = str(error).splitlines()[0][:100]
+        Console(width=130).print(f"FAILED: {name}, {scenario.title}: {reason}")
+        return None
 
 
 def show(runs: Sequence[Run]) -> None:
