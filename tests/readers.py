@@ -1,6 +1,7 @@
 """Segmentations as others read them: which voxels of a grid belong to each segment."""
 
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydicom.pixels.utils import pack_bits
 from medaet.results.decoded import Decoded
 from tests.peers import environment_program
 
-_DCMQI = Path(dcmqi.__file__).parent / "bin"
+DCMQI = Path(dcmqi.__file__).parent / "bin"
 """The programs themselves: the scripts beside the interpreter start another interpreter first."""
 
 OFF_GRID = 1e-3
@@ -31,7 +32,7 @@ def read_by_dcmqi(path: Path, folder: Path) -> dict[int, Points]:
         folder: Gets the images; made when it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    command = [str(_DCMQI / "segimage2itkimage"), "--inputDICOM", str(path)]
+    command = [str(DCMQI / "segimage2itkimage"), "--inputDICOM", str(path)]
     command += ["--outputDirectory", str(folder), "--outputType", "nrrd"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr + done.stdout
@@ -121,3 +122,15 @@ def errors_by_dciodvfy(path: Path) -> list[str]:
     done = subprocess.run(command, capture_output=True, timeout=120, check=False)
     said = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
     return [line for line in said if "Error" in line]
+
+
+QUIRK = "Element=<AccessionNumber> IE <"
+"""What dcentvfy says of any report or selection beside its images, whatever they contain."""
+
+
+def complaints_of_dcentvfy(paths: Iterable[Path]) -> list[str]:
+    """Return how dcentvfy finds that instances contradict each other in patient, study, series or equipment."""
+    command = [environment_program("dcentvfy"), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+    said = (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
+    return [line for line in said if QUIRK not in line]

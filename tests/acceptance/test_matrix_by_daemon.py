@@ -17,7 +17,7 @@ from medaet.testing.shapes import FindsShapesOnCt, FindsShapesOnMr
 from tests.acceptance.hospital import wait_until
 from tests.acceptance.matrix import ORIENTATIONS, SYNTAXES, Case, cases, write
 from tests.acceptance.test_matrix import assert_every_voxel_is_true
-from tests.readers import errors_by_dciodvfy
+from tests.readers import complaints_of_dcentvfy, errors_by_dciodvfy
 
 pytestmark = [pytest.mark.slow, pytest.mark.interop, pytest.mark.timeout(1500)]
 
@@ -86,3 +86,4 @@ def test_every_series_that_is_sent_comes_back_as_a_true_segmentation(tmp_path: P
         segmentation, report = found[study, "SEG"], found[study, "SR"]
         assert_every_voxel_is_true(case, segmentation, tmp_path / "dcmqi" / folder.name)
         assert errors_by_dciodvfy(segmentation) == errors_by_dciodvfy(report) == []
+        assert complaints_of_dcentvfy([*folder.iterdir(), segmentation, report]) == []
