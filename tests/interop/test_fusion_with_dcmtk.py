@@ -103,11 +103,11 @@ def returned(scans: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     database = Database(f"sqlite:///{folder / 'medaet.db'}")
     result = Returned(head, true, database, folder / "spool")
     try:
-        wait_until(lambda: _echoes(listener), 60, "the daemon answers echoscu")
+        wait_until(lambda: _echoes(listener), 120, "the daemon answers echoscu")
         for modality, files in sent.items():
             result.studies[modality] = str(pydicom.dcmread(files[0]).StudyInstanceUID)
             _send(listener, files)
-            wait_until(lambda: _told(result), 60, "the study is matched, or waits")
+            wait_until(lambda: _told(result), 120, "the study is matched, or waits")
         wait_until(lambda: _settled(result.database), 200, "the job is done and delivered")
         for path in sorted((folder / "archive").iterdir()):
             result.objects.append((path, pydicom.dcmread(path, stop_before_pixels=True)))

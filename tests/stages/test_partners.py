@@ -24,7 +24,7 @@ from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.matching_table import OriginRow, WaitingRow
 from medaet.store.studies import StudyStore
-from medaet.store.tables import JobState
+from medaet.store.tables import InstanceRow, JobState, ResultRow
 from medaet.testing.clock import FakeClock
 from medaet.testing.phantom import write_series
 from medaet.testing.work import store
@@ -74,6 +74,20 @@ class Impatient(Fusion):
     }
 
 
+class Alike(Analysis):
+    """Takes an MR and an earlier one of the same sort."""
+
+    name: ClassVar[str] = "change"
+    version: ClassVar[str] = "1"
+    inputs: ClassVar[Mapping[str, SeriesSelector]] = {
+        "current": SeriesSelector(modality="MR"),
+        "prior": SeriesSelector(modality="MR"),
+    }
+    partners: ClassVar[Mapping[str, Partner]] = {
+        "prior": Partner("prior", wait_minutes=30, same_description=True)
+    }
+
+
 class Change(Analysis):
     """Takes an MR and the one before it."""
 
@@ -102,7 +116,12 @@ class Site:
     received: list[str] = field(default_factory=list)
 
     def receive(
-        self, modality: str, date: str = "20260504", patient: Mapping[str, str | None] = NOTHING
+        self,
+        modality: str,
+        date: str = "20260504",
+        patient: Mapping[str, str | None] = NOTHING,
+        *,
+        hold: bool = False,
     ) -> str:
         """Store a series as the receiver does, close and dispatch it; return its Study Instance UID."""
         number = len(self.received)
@@ -123,7 +142,8 @@ class Site:
             recorded = store(path, sink)
         self.received.append(uid)
         self.studies.close(recorded.series_id, 1, "quiet")
-        self.dispatch()
+        if not hold:
+            self.dispatch()
         return uid
 
     def dispatch(self) -> None:
@@ -292,6 +312,52 @@ def test_prior_is_the_earlier_study_whichever_is_received_first(
     newest = dates.index(max(dates)) + 1
     assert job.inputs["current"].series_id == newest
     assert job.study_id == newest
+
+
+def test_of_several_priors_the_last_one_is_taken_whichever_came_first(site: Site) -> None:
+    site.analysis = Change
+    for date in ("20230101", "20220101", "20260504"):
+        site.receive("MR", date)
+    newest = site.listed()[-1]
+    assert newest.inputs["current"].series_id == 3
+    assert newest.inputs["prior"].series_id == 1
+
+
+def test_prior_of_another_sort_is_not_compared_when_the_analysis_says_so(site: Site) -> None:
+    site.analysis = Alike
+    site.receive("MR", "20240101", {"SeriesDescription": "T2 tra"})
+    study = site.receive("MR", "20260504", {"SeriesDescription": "T1 MPRAGE"})
+    assert site.listed() == []
+    assert "its series description is another one" in site.told(study, "partner.refused")[0]
+    site.receive("MR", "20250101", {"SeriesDescription": "t1  mprage"})
+    (job,) = site.listed()
+    assert job.inputs["prior"].series_id == 3
+
+
+def test_resampled_series_that_comes_back_from_the_pacs_starts_nothing(site: Site) -> None:
+    site.receive("CT")
+    site.receive("MR")
+    (job,) = site.listed()
+    back = site.receive("MR", hold=True)
+    with site.database.write() as session:
+        for one in session.query(InstanceRow).filter(InstanceRow.series_id == 3):
+            session.add(
+                ResultRow(
+                    job_id=job.id,
+                    kind="MR",
+                    sop_class_uid=one.sop_class_uid,
+                    sop_instance_uid=one.sop_instance_uid,
+                    series_instance_uid="1.2.3",
+                    path=f"results/{one.sop_instance_uid}.dcm",
+                    sha256="",
+                    size_bytes=1,
+                    proof={},
+                    created_at=site.clock.now(),
+                )
+            )
+    site.dispatch()
+    assert len(site.listed()) == 1
+    assert site.told(back, "analysis.matched") == []
 
 
 def test_tables_hold_nothing_of_the_patient_in_clear(site: Site) -> None:
