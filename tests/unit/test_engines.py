@@ -15,10 +15,10 @@ from medaet.compute.engines.choice import BUILDERS, Chosen, agree, choose, measu
 from medaet.compute.engines.eager import Eager, computed_in
 from medaet.compute.engines.engine import OnnxFile, Task, quiet
 from medaet.compute.engines.fingerprint import fingerprint
-from medaet.compute.engines.onnx import onnx_file
+from medaet.compute.engines.onnx import CUDA, TENSORRT, onnx_file, providers
 from medaet.compute.engines.ready import Ready
 from medaet.errors import EngineError
-from medaet.precision import EngineName
+from medaet.precision import EngineName, Precision
 
 EVERY: tuple[EngineName, ...] = (
     "eager",
@@ -262,3 +262,24 @@ def test_engine_gives_the_cpus_logits_on_a_gpu(task: Task, name: EngineName) -> 
     expected = BUILDERS["eager"](task)(task.example)
     there = replace(task, source=task.source.to("cuda"), example=task.example.to("cuda"))
     assert torch.allclose(BUILDERS[name](there)(there.example).cpu(), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("precision", "expected"),
+    [
+        ("fp32", [(CUDA, 0, None)]),
+        ("tf32", [(TENSORRT, None, 0), (CUDA, 1, None)]),
+        ("int8", [(TENSORRT, None, 1), (CUDA, 0, None)]),
+    ],
+)
+def test_tensorrt_which_rounds_to_tf32_has_no_part_in_single_precision(
+    precision: Precision, expected: list[tuple[str, int | None, int | None]]
+) -> None:
+    class OnGpu(Task):
+        @property
+        def device(self) -> torch.device:
+            return torch.device("cuda:1")
+
+    found = providers(OnGpu(_network(), torch.zeros(1, 2, 4, 4, 4), precision))
+    assert [(n, o.get("use_tf32"), o.get("trt_int8_enable")) for n, o in found] == expected
+    assert {options["device_id"] for _, options in found} == {1}

@@ -19,10 +19,7 @@ from medaet.precision import EngineName
 
 QUIET = 3
 """Severity from which ONNX Runtime writes to standard error."""
-PROVIDERS = {
-    "cuda": ("TensorrtExecutionProvider", "CUDAExecutionProvider"),
-    "cpu": ("CPUExecutionProvider",),
-}
+TENSORRT, CUDA, CPU = "TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
 class OnnxRuntime:
@@ -75,36 +72,38 @@ def onnxruntime(task: Task) -> OnnxRuntime:
         raise EngineError(f"ONNX Runtime does not compute torch networks in {task.precision} here")
     import onnxruntime as ort
 
-    wanted = [
-        one for one in PROVIDERS.get(task.device.type, ()) if one in ort.get_available_providers()
-    ]
+    available = ort.get_available_providers()
+    wanted = [one for one in providers(task) if one[0] in available]
     if not wanted:
         raise EngineError(f"this build of ONNX Runtime does not run on {task.device.type}")
     options = ort.SessionOptions()
     options.log_severity_level = QUIET
     options.intra_op_num_threads = torch.get_num_threads()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    index = {"device_id": task.device.index or 0}
-    tf32 = {"use_tf32": int(task.precision == "tf32")}
-    providers = [
-        (
-            one,
-            {**index, **tf32}
-            if one.startswith("CUDA")
-            else index
-            if one != "CPUExecutionProvider"
-            else {},
-        )
-        for one in wanted
-    ]
     with onnx_file(task) as path:
         try:
-            session = ort.InferenceSession(os.fspath(path), options, providers=providers)
+            session = ort.InferenceSession(os.fspath(path), options, providers=wanted)
         except Exception as error:  # its errors share no base; another engine is used instead
             raise EngineError(
                 f"ONNX Runtime cannot load the network ({type(error).__name__})"
             ) from error
     return OnnxRuntime(session)
+
+
+def providers(task: Task) -> list[tuple[str, dict[str, int]]]:
+    """Name ONNX Runtime's providers that compute in the precision that is asked for, best first, with their options.
+
+    TensorRT rounds to tf32 wherever the GPU can, whatever it is asked; so it has no part in fp32.
+    """
+    if task.device.type == "cpu":
+        return [(CPU, {})]
+    if task.device.type != "cuda":
+        return []
+    index = {"device_id": task.device.index or 0}
+    cuda = (CUDA, {**index, "use_tf32": int(task.precision == "tf32")})
+    if task.precision == "fp32":
+        return [cuda]
+    return [(TENSORRT, {**index, "trt_int8_enable": int(task.precision == "int8")}), cuda]
 
 
 @contextlib.contextmanager
