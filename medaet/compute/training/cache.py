@@ -21,6 +21,9 @@ from medaet.compute.trained.plan import Plan, SpacingMm, Three
 from medaet.compute.training.case import DIGITS, Labelled
 from medaet.compute.training.tissue import parted
 
+FORMAT = 2
+"""Grows when the same case would be preprocessed otherwise."""
+
 MOST_PLACES = 8192
 """Of each structure, at which patches may be centred."""
 
@@ -50,7 +53,15 @@ class Cached:
 
 def key(plan: Plan, digest: str, labels: NDArray[np.uint8], background: int) -> str:
     """Hash everything that decides what a cached case holds."""
-    content = [plan.spacing_mm, plan.patch, plan.intensity, plan.structures, digest, background]
+    content = [
+        FORMAT,
+        plan.spacing_mm,
+        plan.patch,
+        plan.intensity,
+        plan.structures,
+        digest,
+        background,
+    ]
     hashing = hashlib.sha256(json.dumps(content).encode())
     hashing.update(labels.tobytes())
     return hashing.hexdigest()[:DIGITS]
