@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from medaet.config.model import Config, Route, When
-from medaet.errors import ConfigError
+from medaet.errors import ConfigError, PluginError
 from medaet.plugin.registry import Registry
 
 PARTS_OF_A_PERCENT = 100
@@ -65,6 +65,10 @@ def check_routes(config: Config, registry: Registry) -> None:
     ]
     if wrong:
         raise ConfigError("\n".join(wrong))
+    try:
+        registry.hooks(config.hooks.plugins)
+    except PluginError as error:
+        raise ConfigError(str(error)) from error
     for name, settings in config.plugins.items():
         registry.with_settings(name, settings)
 

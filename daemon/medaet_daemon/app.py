@@ -156,7 +156,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
         Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, spool, jobs, registry, config, clock),
         Encode(Inputs(instances, spool, registry), spool, jobs, registry),
-        Deliver(spool, deliveries, config),
+        Deliver(spool, deliveries, config, registry.hooks(config.hooks.plugins)),
         Rescue(jobs, deliveries),
         Prune(database, spool, keep, clock),
     ]
@@ -169,6 +169,7 @@ def _worker(config: Config, device: str) -> list[stage.Stage]:
         models=config.models_path,
         cache=config.cache_path,
         limit_bytes=int(config.worker.memory_fraction * host_bytes()),
+        hooks=config.hooks.plugins,
     )
     clock, registry = SystemClock(), discover(models=config.models_path)
     stages: list[stage.Stage] = []

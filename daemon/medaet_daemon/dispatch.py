@@ -1,23 +1,21 @@
 """Match closed series to analyses and routes; enqueue one job per match, and write down why or why not."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from medaet.clock import Clock
 from medaet.config.model import Config, Route
 from medaet.dicom.drawing import MODALITIES, references
-from medaet.dicom.header import facts
 from medaet.dicom.identity import SeriesFacts
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.assignment import assigned
+from medaet.plugin.hooks import Route as Way
 from medaet.plugin.registry import Registry
 from medaet.queue.jobs import JobQueue, NewJob
 from medaet.routes import Part, fulfilled, part
@@ -26,27 +24,16 @@ from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.tables import (
     InstanceRow,
-    JobRow,
     Priority,
-    ResultRow,
     SeriesRow,
     SeriesState,
     StudyRow,
 )
+from medaet_daemon.candidate import Candidate, facts_of, is_own, key_of
 
 log = structlog.get_logger()
 
 POLL = timedelta(milliseconds=250)
-RESULTS = frozenset({"SEG", "SR"})
-"""Modalities of what MedAET sends out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A series that may take a role: its row and what selectors ask of it."""
-
-    row: SeriesRow
-    facts: SeriesFacts
 
 
 class Dispatch:
@@ -69,6 +56,7 @@ class Dispatch:
         self._registry = registry
         self._config = config
         self._clock = clock
+        self._hooks = registry.hooks(config.hooks.plugins)
 
     def step(self) -> timedelta:
         """Dispatch the series that closed first, in one transaction."""
@@ -113,7 +101,7 @@ class Dispatch:
 
     def _facts(self, session: Session, row: SeriesRow) -> SeriesFacts:
         """Put together what selectors ask for; only objects that draw on other series are opened again for it."""
-        found = _facts(session, row)
+        found = facts_of(session, row)
         if row.modality not in MODALITIES:
             return found
         stored = session.scalars(
@@ -139,7 +127,7 @@ class Dispatch:
             series_id=trigger.row.id,
             analysis=analysis.name,
         )
-        if _is_own(session, trigger, analysis):
+        if is_own(session, trigger, analysis):
             return False
         failed = {
             role: [str(check) for check in selector.checks(trigger.facts) if not check.passed]
@@ -153,12 +141,14 @@ class Dispatch:
         if not parts:
             note(name="analysis.unrouted")
             return False
-        if analysis.name in self._registry.disabled:
-            note(name="analysis.disabled")
+        refusal = self._refusal(analysis, trigger)
+        if refusal is not None:
+            event, reason = refusal
+            note(name=event, reason=reason)
             return False
         inputs = assigned(
             analysis.inputs,
-            [one for one in complete if not _is_own(session, one, analysis)],
+            [one for one in complete if not is_own(session, one, analysis)],
             lambda one: one.facts,
             needed=trigger,
         )
@@ -169,6 +159,13 @@ class Dispatch:
         if all(part is Part.STORE for _, part in parts):
             note(name="analysis.shadowed")
         return self._enqueue(session, analysis, inputs, parts)
+
+    def _refusal(self, analysis: type[Analysis], trigger: Candidate) -> tuple[str, str] | None:
+        """Say why an analysis that is asked for must not run: an event, and its reason."""
+        if analysis.name in self._registry.disabled:
+            return "analysis.disabled", "it is switched off"
+        reason = self._hooks.veto(trigger.facts, analysis.name)
+        return ("analysis.vetoed", reason) if reason is not None else None
 
     def _parts(
         self, session: Session, analysis: str, trigger: Candidate
@@ -195,32 +192,34 @@ class Dispatch:
         inputs: Mapping[str, Candidate],
         parts: Sequence[tuple[Route, Part]],
     ) -> bool:
-        series = next(one.row for one in inputs.values() if not one.facts.references)
+        series = next(one for one in inputs.values() if not one.facts.references)
         settings = dict(self._config.plugins.get(analysis.name, {}))
         weights = weights_sha256(analysis)
+        delivering = [route for route, one in parts if one is Part.DELIVER]
         stat = any(route.priority == "stat" for route, _ in parts)
+        way = Way(tuple(self._recipients(delivering, series.row)), urgent=stat)
+        if delivering:  # what is stored only stays with us, whatever a hook would like
+            way = self._hooks.route(series.facts, analysis.name, way)
         job_id = self._jobs.enqueue(
             session,
             NewJob(
-                key=_key(session, analysis, weights, settings, inputs),
-                study_id=series.study_id,
+                key=key_of(session, analysis, settings, inputs, self._hooks.versions),
+                study_id=series.row.study_id,
                 analysis=analysis.name,
                 analysis_version=analysis.version,
                 weights_sha256=weights,
                 settings=settings,
-                send_to=self._recipients(
-                    [route for route, one in parts if one is Part.DELIVER], series
-                ),
-                priority=Priority.STAT if stat else Priority.ROUTINE,
+                send_to=way.send_to,
+                priority=Priority.STAT if way.urgent else Priority.ROUTINE,
                 inputs={role: (one.row.id, one.row.generation) for role, one in inputs.items()},
             ),
         )
         events.record(
             session,
-            study_id=series.study_id,
+            study_id=series.row.study_id,
             name="analysis.matched",
             at=self._clock.now(),
-            series_id=series.id,
+            series_id=series.row.id,
             analysis=analysis.name,
             job=job_id,
         )
@@ -244,56 +243,3 @@ class Dispatch:
             if found not in names:
                 names.append(found)
         return names
-
-
-def _facts(session: Session, row: SeriesRow) -> SeriesFacts:
-    counted = session.execute(
-        select(InstanceRow.sop_class_uid, func.count())
-        .where(InstanceRow.series_id == row.id, InstanceRow.replaced_at.is_(None))
-        .group_by(InstanceRow.sop_class_uid)
-        .order_by(InstanceRow.sop_class_uid)
-    ).all()
-    return facts(
-        row.series_instance_uid,
-        row.modality,
-        row.attributes,
-        sop_class_uids=tuple(uid for uid, _ in counted),
-        instances=sum(count for _, count in counted),
-    )
-
-
-def _is_own(session: Session, series: Candidate, analysis: type[Analysis]) -> bool:
-    """Tell whether a series is a result of the analysis, come back from a peer: it must not start it again."""
-    if series.row.modality not in RESULTS:
-        return False
-    made = (
-        select(ResultRow.id)
-        .join(JobRow, JobRow.id == ResultRow.job_id)
-        .join(InstanceRow, InstanceRow.sop_instance_uid == ResultRow.sop_instance_uid)
-        .where(InstanceRow.series_id == series.row.id, JobRow.analysis == analysis.name)
-        .limit(1)
-    )
-    return session.scalar(made) is not None
-
-
-def _key(
-    session: Session,
-    analysis: type[Analysis],
-    weights: str,
-    settings: Mapping[str, object],
-    inputs: Mapping[str, Candidate],
-) -> str:
-    """Summarise the work: the same analysis, weights, settings and input bytes give the same key."""
-    digests = {
-        role: [
-            list(pair)
-            for pair in session.execute(
-                select(InstanceRow.sop_instance_uid, InstanceRow.sha256)
-                .where(InstanceRow.series_id == one.row.id, InstanceRow.replaced_at.is_(None))
-                .order_by(InstanceRow.sop_instance_uid)
-            )
-        ]
-        for role, one in inputs.items()
-    }
-    content = [analysis.name, analysis.version, weights, settings, digests]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

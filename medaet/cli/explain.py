@@ -14,6 +14,7 @@ SENTENCES: Mapping[str, str] = {
     "analysis.unrouted": "{analysis} fits, but no route of medaet.toml asks for it",
     "analysis.disabled": "{analysis} fits, but is switched off; `medaet plugins enable` switches it on",
     "analysis.shadowed": "{analysis} is on trial here: its results are stored, and delivered to nobody",
+    "analysis.vetoed": "{analysis} fits, but must not look at it: {reason}",
     "analysis.waiting": "{analysis} waits for a series in role {roles}",
     "job.leased": "attempt {attempt} by {worker} began ({state})",
     "job.analysed": "{analysis} found what it looks for on {device}, attempt {attempt}",

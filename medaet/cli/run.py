@@ -73,7 +73,12 @@ def run(  # noqa: PLR0913 -- one argument for each option
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
-        child = Children(device, module or (), models=configured.models_path)
+        child = Children(
+            device,
+            module or (),
+            models=configured.models_path,
+            hooks=configured.hooks.plugins,
+        )
         try:
             with Console(stderr=True).status(f"{name} on {device} ..."):
                 report = one.write(

@@ -146,6 +146,12 @@ class ModelsSection(Section):
     path: Path | None = None
 
 
+class HooksSection(Section):
+    """Plugins whose hooks are in force, in the order in which they are called."""
+
+    plugins: tuple[Name, ...] = ()
+
+
 class Web(Section):
     """The dashboard."""
 
@@ -225,6 +231,7 @@ class Config(Section):
     worker: WorkerSection = WorkerSection()
     training: TrainingSection = TrainingSection()
     models: ModelsSection = ModelsSection()
+    hooks: HooksSection = HooksSection()
     web: Web = Web()
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
@@ -270,6 +277,11 @@ class Config(Section):
     def cache_path(self) -> Path:
         """Where what is worked out about networks is kept, beside the spool by default."""
         return self.worker.cache_path or self.spool.path.absolute().parent / "cache"
+
+    @property
+    def hooks_path(self) -> Path:
+        """The folder that holds one for each plugin with hooks."""
+        return self.spool.path.absolute().parent / "hooks"
 
     @property
     def models_path(self) -> Path:

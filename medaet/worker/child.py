@@ -160,6 +160,7 @@ class WorkerChild:
                 "id": ticket.number,
                 "analysis": request.analysis,
                 "settings": dict(request.settings),
+                "hooks": list(request.hooks),
                 "inputs": {role: described(volume) for role, volume in request.inputs.items()},
                 "findings": str(request.where.absolute()),
                 "urgent": request.urgent,

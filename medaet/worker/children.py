@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medaet.plugin.environments import EnvironmentStore
@@ -19,6 +20,7 @@ class Children:
         models: The folder of imported models and environments.
         cache: Folder for what is worked out about networks once.
         limit_bytes: Most host memory each child may take; 0 for no limit.
+        hooks: Plugins whose hooks are in force.
     """
 
     def __init__(
@@ -29,10 +31,12 @@ class Children:
         models: Path | None = None,
         cache: Path | None = None,
         limit_bytes: int = 0,
+        hooks: tuple[str, ...] = (),
     ) -> None:
         self.device = device
         self._cache = cache
         self._limit_bytes = limit_bytes
+        self._hooks = hooks
         self._environments = EnvironmentStore(models) if models else None
         self._registry: Registry = discover(modules, models)
         self._lock = threading.Lock()
@@ -49,6 +53,7 @@ class Children:
 
     def analyse(self, request: Request, *, on_alive: Callable[[], None] = lambda: None) -> Run:
         """Run one analysis; see `WorkerChild.analyse`."""
+        request = replace(request, hooks=self._hooks)
         return self._child(request.analysis).analyse(request, on_alive=on_alive)
 
     def drain(self) -> None:

@@ -103,7 +103,9 @@ class Child:
             key_of(request, self._weights(request)), lambda: self._load(request)
         ) as one:
             loaded = time.monotonic()
-            found = one.analysis.analyse(inputs, one.runtime)
+            hooks, name = self._registry.hooks(request["hooks"]), request["analysis"]
+            found = one.analysis.analyse(hooks.prepare(name, inputs), one.runtime)
+            found = hooks.enrich(name, found, inputs)
             findings = features_of(found, inputs, one.runtime.device).resolved(inputs)
             analysed = time.monotonic()
             computed = one.runtime.told()

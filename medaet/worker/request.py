@@ -21,6 +21,7 @@ class Request:
         inputs: Volumes by role.
         where: Folder for the findings; made anew.
         seconds: Time limit of the run itself, model loading included, waiting for its turn not.
+        hooks: Plugins whose hooks prepare the inputs and enrich the findings.
         urgent: Whether it may come between another run's windows.
         terms: On which terms networks are computed.
         lender: The memory the inputs were read into, when they were read into memory that can be lent.
@@ -31,6 +32,7 @@ class Request:
     inputs: Mapping[str, Volume]
     where: Path
     seconds: float
+    hooks: tuple[str, ...] = ()
     urgent: bool = False
     terms: Terms = Terms()  # noqa: RUF009 -- frozen
     lender: Lender | None = None
