@@ -6,7 +6,7 @@ from enum import Enum
 
 from medaet.config.model import Config
 from medaet.config.route import Route, When
-from medaet.errors import ConfigError
+from medaet.errors import ConfigError, PluginError
 from medaet.plugin.registry import Registry
 
 PARTS_OF_A_PERCENT = 100
@@ -66,6 +66,10 @@ def check_routes(config: Config, registry: Registry) -> None:
     ]
     if wrong:
         raise ConfigError("\n".join(wrong))
+    try:
+        registry.hooks(config.hooks.plugins)
+    except PluginError as error:
+        raise ConfigError(str(error)) from error
     for name, settings in config.plugins.items():
         registry.with_settings(name, settings)
 

@@ -160,7 +160,7 @@ def _pipeline(config: Config) -> list[stage.Stage]:
         Assemble(studies, instances, spool, config.series, clock, Source(config, clock)),
         Dispatch(database, spool, jobs, registry, config, clock),
         Encode(Inputs(instances, spool, registry), spool, jobs, registry, PeerPlans(config)),
-        Deliver(spool, deliveries, config),
+        Deliver(spool, deliveries, config, registry.hooks(config.hooks.plugins)),
         Rescue(jobs, deliveries),
         Confirm(CommitmentStore(database, spool, clock), config),
         Prune(database, spool, keep, clock, keep_committed=keep_committed),

@@ -18,6 +18,7 @@ from medaet.errors import (
     TransientError,
 )
 from medaet.network.scu import SendOutcome, send
+from medaet.plugin.hooks import Delivered, Hooks
 from medaet.queue.deliveries import Delivery, DeliveryQueue
 from medaet.store.files import Spool
 
@@ -38,10 +39,17 @@ class Deliver:
 
     name = "deliver"
 
-    def __init__(self, spool: Spool, deliveries: DeliveryQueue, config: Config) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        deliveries: DeliveryQueue,
+        config: Config,
+        hooks: Hooks = Hooks({}),  # noqa: B008 -- frozen
+    ) -> None:
         self._spool = spool
         self._deliveries = deliveries
         self._config = config
+        self._hooks = hooks
         self._worker = f"deliver {socket.gethostname()} {os.getpid()}"
 
     def step(self) -> timedelta:
@@ -94,6 +102,16 @@ class Deliver:
             bound.warning("result.delivered", status=f"{status:04X}")
         else:
             bound.info("result.delivered", status=f"{status:04X}")
+        self._hooks.delivered(
+            Delivered(
+                job_id=delivery.job_id,
+                kind=delivery.kind,
+                sop_instance_uid=delivery.sop_instance_uid,
+                peer=delivery.peer,
+                status=status,
+            ),
+            self._config.hooks_path,
+        )
 
     def _fail(
         self, batch: Sequence[Delivery], error: MedaetError, status: int | None = None

@@ -37,6 +37,7 @@ def children(config: Config, device: str) -> list[Children]:
             cache=config.cache_path,
             limit_bytes=limit_bytes,
             sharing=sharing,
+            hooks=config.hooks.plugins,
         )
         for _ in range(sharing.children)
     ]

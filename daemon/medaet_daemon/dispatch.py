@@ -1,6 +1,7 @@
 """Match closed series to analyses and routes; enqueue one job per match, and write down why or why not."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,18 +14,19 @@ from medaet.clock import Clock
 from medaet.config.model import Config
 from medaet.dicom.origin import read_origin
 from medaet.plugin.analysis import Analysis
+from medaet.plugin.hooks import Route as Way
 from medaet.plugin.matching import Candidate, matched, objections
 from medaet.plugin.partner import SAME_STUDY
 from medaet.plugin.registry import Registry
-from medaet.queue.jobs import JobQueue
+from medaet.queue.jobs import JobQueue, NewJob
 from medaet.routes import Part
 from medaet.store import events, origins, waits
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.secret import patient_key
-from medaet.store.tables import InstanceRow, SeriesRow, SeriesState
+from medaet.store.tables import InstanceRow, Priority, SeriesRow, SeriesState
 from medaet_daemon.neighbours import Neighbours, neighbours, without_results
-from medaet_daemon.request import Wanted, request, wanted_by
+from medaet_daemon.request import Wanted, first_of, request, wanted_by
 
 log = structlog.get_logger()
 
@@ -53,6 +55,7 @@ class Dispatch:
         self._config = config
         self._clock = clock
         self._key = patient_key(spool.root)
+        self._hooks = registry.hooks(config.hooks.plugins)
 
     def step(self) -> timedelta:
         """Dispatch the series that closed first, or end the wait that is over, in one transaction."""
@@ -121,12 +124,21 @@ class Dispatch:
         if not wanted:
             self._note(session, near, "analysis.unrouted", analysis)
             return False
-        if analysis.name in self._registry.disabled:
-            self._note(session, near, "analysis.disabled", analysis)
+        refusal = self._refusal(analysis, trigger)
+        if refusal is not None:
+            event, reason = refusal
+            self._note(session, near, event, analysis, reason=reason)
             return False
         if len(found) < len(analysis.inputs):
             return self._wait(session, analysis, near, found, wanted)
         return self._enqueue(session, analysis, near, inputs, wanted)
+
+    def _refusal(self, analysis: type[Analysis], trigger: Candidate) -> tuple[str, str] | None:
+        """Say why an analysis that is asked for must not run: an event, and its reason."""
+        if analysis.name in self._registry.disabled:
+            return "analysis.disabled", "it is switched off"
+        reason = self._hooks.veto(trigger.facts, analysis.name)
+        return ("analysis.vetoed", reason) if reason is not None else None
 
     def _wait(
         self,
@@ -202,7 +214,9 @@ class Dispatch:
     ) -> bool:
         if all(part is Part.STORE for _, part in wanted):
             self._note(session, near, "analysis.shadowed", analysis)
-        new = request(session, self._config, analysis, inputs, wanted)
+        new = request(session, self._config, analysis, inputs, wanted, self._hooks.versions)
+        if any(part is Part.DELIVER for _, part in wanted):
+            new = self._rerouted(new, analysis, near, inputs)  # what is stored only stays with us
         job_id = self._jobs.enqueue(session, new)
         waits.end(session, analysis.name, [one.id for one in inputs.values()])
         told: set[int] = set()
@@ -219,6 +233,21 @@ class Dispatch:
                 )
             told.add(series.study_id)
         return job_id is not None
+
+    def _rerouted(
+        self,
+        new: NewJob,
+        analysis: type[Analysis],
+        near: Neighbours,
+        inputs: Mapping[str, SeriesRow],
+    ) -> NewJob:
+        """Let hooks change who gets the results, and how soon."""
+        series = first_of(analysis, inputs)
+        facts = next(one.facts for one in near.series if near.rows[one.key].id == series.id)
+        way = Way(tuple(new.send_to), urgent=new.priority is Priority.STAT)
+        way = self._hooks.route(facts, analysis.name, way)
+        priority = Priority.STAT if way.urgent else Priority.ROUTINE
+        return replace(new, send_to=way.send_to, priority=priority)
 
     def _note(
         self,

@@ -37,12 +37,18 @@ def wanted_by(
     return [(route, one) for route, one in wanted if one is not None]
 
 
+def first_of(analysis: type[Analysis], inputs: Mapping[str, SeriesRow]) -> SeriesRow:
+    """Return the first series of images, to whose study a job belongs."""
+    return next(one for role, one in inputs.items() if analysis.inputs[role].refers_to is None)
+
+
 def request(
     session: Session,
     config: Config,
     analysis: type[Analysis],
     inputs: Mapping[str, SeriesRow],
     wanted: Sequence[Wanted],
+    hooks: Mapping[str, str],
 ) -> NewJob:
     """Put together a job.
 
@@ -52,13 +58,14 @@ def request(
         analysis: What is to be done.
         inputs: On which series, by role; the job belongs to the study of the first one of images.
         wanted: The routes that ask for it.
+        hooks: Versions of the plugins whose hooks are in force, by name.
     """
-    series = next(one for role, one in inputs.items() if analysis.inputs[role].refers_to is None)
+    series = first_of(analysis, inputs)
     settings = dict(config.plugins.get(analysis.name, {}))
     weights = weights_sha256(analysis)
     stat = any(route.priority == "stat" for route, _ in wanted)
     return NewJob(
-        key=_key(session, analysis, weights, settings, inputs),
+        key=_key(session, analysis, settings, inputs, hooks),
         study_id=series.study_id,
         analysis=analysis.name,
         analysis_version=analysis.version,
@@ -105,11 +112,11 @@ def _recipients(config: Config, routes: Sequence[Route], series: SeriesRow) -> l
 def _key(
     session: Session,
     analysis: type[Analysis],
-    weights: str,
     settings: Mapping[str, object],
     inputs: Mapping[str, SeriesRow],
+    hooks: Mapping[str, str],
 ) -> str:
-    """Summarise the work: the same analysis, weights, settings and input bytes give the same key."""
+    """Summarise the work: the same analysis, weights, settings, hooks and input bytes give the same key."""
     digests = {
         role: [
             list(pair)
@@ -121,5 +128,7 @@ def _key(
         ]
         for role, one in inputs.items()
     }
-    content = [analysis.name, analysis.version, weights, settings, digests]
+    weights = weights_sha256(analysis)
+    content: list[object] = [analysis.name, analysis.version, weights, settings, digests]
+    content += [dict(hooks)] if hooks else []
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

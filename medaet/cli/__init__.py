@@ -65,6 +65,8 @@ def application(arguments: Sequence[str]) -> typer.Typer:
             _add(app, name, entry)
         else:
             app.command(name=name, help=entry.title)(_not_asked)
+    if wanted not in COMMANDS:
+        _add_further(app)
     return app
 
 
@@ -80,6 +82,21 @@ def _add(app: typer.Typer, name: str, entry: Entry) -> None:
         app.add_typer(found, name=name)
     else:
         app.command(name=name)(found)
+
+
+def _add_further(app: typer.Typer) -> None:
+    """Add the commands of plugins: only where no command of ours was asked for, since it imports them all."""
+    from medaet.plugin.registry import discover
+
+    for manager in discover().plugins.values():
+        for commands in manager.hook.medaet_commands():
+            for name, found in commands.items():
+                if name in COMMANDS:
+                    continue
+                if isinstance(found, typer.Typer):
+                    app.add_typer(found, name=name)
+                else:
+                    app.command(name=name)(found)
 
 
 def _not_asked() -> None:

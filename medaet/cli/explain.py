@@ -15,6 +15,7 @@ SENTENCES: Mapping[str, str] = {
     "analysis.unrouted": "{analysis} fits, but no route of medaet.toml asks for it",
     "analysis.disabled": "{analysis} fits, but is switched off; `medaet plugins enable` switches it on",
     "analysis.shadowed": "{analysis} is on trial here: its results are stored, and delivered to nobody",
+    "analysis.vetoed": "{analysis} fits, but must not look at it: {reason}",
     "analysis.waiting": "{analysis} waits for a series in role {roles}, {limit}",
     "analysis.reduced": "{analysis} runs without role {roles}: no series came in time",
     "analysis.abandoned": "{analysis} is given up: no series came in time for role {roles}",

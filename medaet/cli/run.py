@@ -76,7 +76,12 @@ def run(  # noqa: PLR0913 -- one argument for each option
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
         one = Run(analysis, settings, chosen, device)
-        child = Children(device, module or (), models=configured.models_path)
+        child = Children(
+            device,
+            module or (),
+            models=configured.models_path,
+            hooks=configured.hooks.plugins,
+        )
         store = CertificateStore(configured.certificates_path)
         terms_of = TermsOf(configured.compute, registry, store)
         try:

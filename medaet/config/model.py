@@ -144,6 +144,12 @@ class ModelsSection(Section):
     path: Path | None = None
 
 
+class HooksSection(Section):
+    """Plugins whose hooks are in force, in the order in which they are called."""
+
+    plugins: tuple[Name, ...] = ()
+
+
 class Web(Section):
     """The dashboard."""
 
@@ -186,6 +192,7 @@ class Config(Section):
     worker: WorkerSection = WorkerSection()
     training: TrainingSection = TrainingSection()
     models: ModelsSection = ModelsSection()
+    hooks: HooksSection = HooksSection()
     web: Web = Web()
     retention: Retention = Retention()
     peers: tuple[Peer, ...] = ()
@@ -238,6 +245,11 @@ class Config(Section):
         """Where certificates of reduced precisions are kept, beside the spool by default."""
         beside = self.spool.path.absolute().parent / "certificates"
         return self.worker.certificates_path or beside
+
+    @property
+    def hooks_path(self) -> Path:
+        """The folder that holds one for each plugin with hooks."""
+        return self.spool.path.absolute().parent / "hooks"
 
     @property
     def models_path(self) -> Path:

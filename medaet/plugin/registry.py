@@ -14,6 +14,7 @@ from medaet.errors import ConfigError, MedaetError, PluginError
 from medaet.plugin import hookspecs
 from medaet.plugin.analysis import Analysis, check_manifest
 from medaet.plugin.environments import EnvironmentStore, IsolatedAnalysis, read_environment
+from medaet.plugin.hooks import Hooks
 from medaet.plugin.kind import ModelKind
 from medaet.plugin.model import read_model
 from medaet.plugin.models import ModelStore
@@ -65,6 +66,8 @@ class Registry:
     kinds: dict[str, type[ModelKind]] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     store: ModelStore | None = None
+    plugins: dict[str, pluggy.PluginManager] = field(default_factory=dict)
+    distributions: dict[str, str] = field(default_factory=dict)
     environments: EnvironmentStore | None = None
     disabled: frozenset[str] = frozenset()
     _signature: object = None
@@ -96,6 +99,19 @@ class Registry:
         self._signature = signature
         self.analyses, self.refused, self.sources = fresh.analyses, fresh.refused, fresh.sources
         return True
+
+    def hooks(self, names: Sequence[str]) -> Hooks:
+        """Return the hooks of some plugins, in this order.
+
+        Raises:
+            PluginError: one is not installed.
+        """
+        absent = [name for name in names if name not in self.plugins]
+        if absent:
+            known = ", ".join(sorted(self.plugins))
+            raise PluginError(f"hooks: no plugin {absent[0]!r} is installed; there are {known}")
+        versions = {name: self.distributions[name] for name in names}
+        return Hooks({name: self.plugins[name] for name in names}, versions)
 
     def with_settings(self, name: str, raw: Mapping[str, object]) -> Analysis:
         """Make an analysis with its own settings.
@@ -134,6 +150,7 @@ def discover(modules: Sequence[str] = (), models: Path | None = None) -> Registr
         plugins.add_hookspecs(hookspecs)
         try:
             plugins.register(module, name)
+            registry.plugins[name], registry.distributions[name] = plugins, distribution
             for kinds in plugins.hook.medaet_model_kinds():
                 for kind in kinds:
                     _add_kind(registry, kind)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medaet.plugin.environments import EnvironmentStore
@@ -21,9 +22,10 @@ class Children:
         cache: Folder for what is worked out about networks once.
         limit_bytes: Most host memory each child may take; 0 for no limit.
         sharing: What they share with other children of the device; None where they have the device to themselves.
+        hooks: Plugins whose hooks are in force.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- one argument for each setting
         self,
         device: str,
         modules: Sequence[str] = (),
@@ -32,11 +34,13 @@ class Children:
         cache: Path | None = None,
         limit_bytes: int = 0,
         sharing: Sharing | None = None,
+        hooks: tuple[str, ...] = (),
     ) -> None:
         self.device = device
         self._cache = cache
         self._limit_bytes = limit_bytes
         self._sharing = sharing or Sharing()
+        self._hooks = hooks
         self._environments = EnvironmentStore(models) if models else None
         self._registry: Registry = discover(modules, models)
         self._lock = threading.Lock()
@@ -62,6 +66,7 @@ class Children:
 
     def analyse(self, request: Request, *, on_alive: Callable[[], None] = lambda: None) -> Run:
         """Run one analysis; see `WorkerChild.analyse`."""
+        request = replace(request, hooks=self._hooks)
         return self._child(request.analysis).analyse(request, on_alive=on_alive)
 
     def drain(self) -> None:

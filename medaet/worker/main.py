@@ -19,6 +19,7 @@ from medaet.errors import ChildCrashedError, MedaetError
 from medaet.plugin import folder
 from medaet.plugin.analysis import weights_sha256
 from medaet.plugin.findings import Findings
+from medaet.plugin.hooks import Hooks
 from medaet.plugin.registry import Registry, discover
 from medaet.precision import Terms
 from medaet.worker import limits
@@ -114,7 +115,8 @@ class Child:
         key, needed = key_of(request, self._weights(request)), int(request["expected_bytes"])
         with self._warm.lent(key, lambda: self._load(request), needed) as one:
             loaded = time.monotonic()
-            findings = self._found(one, inputs)
+            hooks = self._registry.hooks(request["hooks"])
+            findings = self._found(one, hooks.prepare(request["analysis"], inputs), hooks)
             analysed = time.monotonic()
             network_seconds, computed = one.runtime.network_seconds, one.runtime.told()
             peaks = self._memory.peaks(self._warm.size_bytes)
@@ -127,16 +129,17 @@ class Child:
             **peaks,
         }
 
-    def _found(self, one: Loaded, inputs: dict[str, Volume]) -> Findings:
+    def _found(self, one: Loaded, inputs: dict[str, Volume], hooks: Hooks) -> Findings:
         """Bring the inputs together as the manifest wishes, analyse them, and add what came of it."""
-        wishes, device = one.analysis.alignments, one.runtime.device
+        name, device, wishes = one.analysis.name, one.runtime.device, one.analysis.alignments
         if not wishes:
-            found = one.analysis.analyse(inputs, one.runtime)
+            found = hooks.enrich(name, one.analysis.analyse(inputs, one.runtime), inputs)
             return features_of(found, inputs, device).resolved(inputs)
         from medaet.compute.registration.frames import bring_together, moved
 
         inputs, made = bring_together(wishes, inputs, device, self._progress)
-        found = features_of(one.analysis.analyse(inputs, one.runtime), inputs, device)
+        found = hooks.enrich(name, one.analysis.analyse(inputs, one.runtime), inputs)
+        found = features_of(found, inputs, device)
         shown = moved(wishes, inputs, made)
         return replace(found, registrations=made, resampled=shown).resolved(inputs)
 

@@ -22,6 +22,7 @@ class Request:
         inputs: Volumes by role.
         where: Folder for the findings; made anew.
         seconds: Time limit of the run itself, model loading included, waiting for its turn not.
+        hooks: Plugins whose hooks prepare the inputs and enrich the findings.
         urgent: Whether it may come between another run's windows.
         terms: On which terms networks are computed.
         memory_mb: What the manifest says it takes; counts until it has been measured.
@@ -33,6 +34,7 @@ class Request:
     inputs: Mapping[str, Volume]
     where: Path
     seconds: float
+    hooks: tuple[str, ...] = ()
     urgent: bool = False
     terms: Terms = Terms()  # noqa: RUF009 -- frozen
     memory_mb: int = 0
@@ -50,6 +52,7 @@ class Request:
             "id": number,
             "analysis": self.analysis,
             "settings": dict(self.settings),
+            "hooks": list(self.hooks),
             "inputs": {role: described(volume) for role, volume in self.inputs.items()},
             "findings": str(self.where.absolute()),
             "urgent": self.urgent,

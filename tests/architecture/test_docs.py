@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,3 +93,10 @@ def test_conformance_statement_has_the_tables_of_the_code() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_shipped_plugin_and_every_hook_is_in_the_gallery() -> None:
+    page = (DOCS / "plugins" / "gallery.md").read_text()
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    hooks = {name for name in vars(hookspecs) if name.startswith("medaet_")}
+    assert [one for one in {*shipped["medaet.plugins"], *hooks} if f"`{one}`" not in page] == []

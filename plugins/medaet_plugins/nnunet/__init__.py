@@ -10,6 +10,7 @@ from medaet.plugin.kind import Answers, ModelKind
 from medaet.plugin.model import Model
 from medaet.plugin.model_analysis import ModelAnalysis
 from medaet_plugins.nnunet.folder import describe, find_folder, pack
+from medaet_plugins.nnunet.group import Options, describe_group, find_group, pack_group
 
 
 class NnUNetSettings(Settings):
@@ -81,7 +82,67 @@ class NnUNet(ModelKind):
         pack(source, folder, model)
 
 
+class NnUNetGroupAnalysis(ModelAnalysis):
+    """Runs several packed nnU-Nets as one."""
+
+    Settings = NnUNetSettings
+
+    def load(self, runtime: AnalysisRuntime) -> None:
+        """Compare the files with the manifest, and read every sub-model onto the device."""
+        from medaet_plugins.nnunet.inference import Predictor
+        from medaet_plugins.nnunet.merged import Merged
+
+        chosen = self.settings
+        assert isinstance(chosen, NnUNetSettings)
+        options = Options.model_validate(self.model.options)
+
+        def make(folder: Path) -> Predictor:
+            return Predictor(folder, runtime.device, mirror=chosen.mirror, step=chosen.step)
+
+        self.merged: Any = Merged(self.checked(), options, make)
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Segment the series, the second and later ones on the grid of the first."""
+        from medaet.plugin.axes import on_one_grid, towards
+
+        volumes = on_one_grid(self.volumes(inputs))
+        turn = towards(self.model.orientation, volumes[0].affine)
+        labels = self.merged.predict(
+            [turn.apply(one.voxels) for one in volumes],
+            turn.along(volumes[0].spacing_mm),
+            runtime.progress,
+        )
+        if labels is None:
+            return Findings(remarks=["The rough model found nothing in the scan to look at."])
+        return self.from_labels(turn.undo(labels))
+
+
+class NnUNetGroup(ModelKind):
+    """Several nnU-Nets as one model: group.toml, and a trained-model folder for each beside it."""
+
+    name = "nnunet-group"
+    title = "several nnU-Net folders beside a group.toml"
+    analysis: ClassVar[type[ModelAnalysis]] = NnUNetGroupAnalysis
+    trial: ClassVar[Mapping[str, object]] = {"mirror": False}
+    before: ClassVar[tuple[str, ...]] = ("nnunet",)  # where there is one sub-model only
+
+    @classmethod
+    def recognises(cls, source: Path) -> bool:
+        """Whether there is a group.toml."""
+        return find_group(source) is not None
+
+    @classmethod
+    def describe(cls, source: Path, answers: Answers) -> Model:
+        """Read the manifest from group.toml and the sub-models."""
+        return describe_group(source, answers)
+
+    @classmethod
+    def pack(cls, source: Path, folder: Path, model: Model) -> None:
+        """Pack each sub-model."""
+        pack_group(source, folder, model)
+
+
 @hookimpl
 def medaet_model_kinds() -> Sequence[type[ModelKind]]:
-    """Offer the kind of this plugin."""
-    return [NnUNet]
+    """Offer single models and groups."""
+    return [NnUNet, NnUNetGroup]
