@@ -148,7 +148,8 @@ def test_reload_lets_in_whoever_the_new_file_names(
         assert held.is_established
         held.release()
         logged = _stop(process)
-    assert logged.count("listener.reloaded") == processes
+    # A process that had not looked before the second signal saw only the second file, and keeps the old rules.
+    assert 1 <= logged.count("listener.reloaded") <= processes
     assert "configuration.refused" in logged
 
 
