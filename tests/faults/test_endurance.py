@@ -94,5 +94,6 @@ def test_associations_at_once_leave_nothing_behind(receiver: Receiver) -> None:
         resident.append(receiver.resident_bytes())
     grown = resident[-1] - resident[1]  # the first time, connections and buffers are made
     print(f"{AT_ONCE} associations at once, again and again: {grown / 1e6:+.1f} MB")  # noqa: T201
-    assert max(descriptors[2:]) <= descriptors[1]
+    # A database connection more is two; one left by each association would be a hundred.
+    assert max(descriptors[2:]) <= descriptors[1] + 4
     assert grown < SPREAD_BYTES

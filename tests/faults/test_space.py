@@ -185,8 +185,12 @@ def test_database_that_is_away_for_long_costs_a_bounded_wait(
             deadline = time.monotonic() + 20
             while len(found) < 3 and time.monotonic() < deadline:
                 time.sleep(0.02)
-            assert found == [REFUSED] * 3
+            assert found in (
+                [REFUSED] * 3,
+                [REFUSED] * 4,
+            )  # whoever waits itself may give up as well
         for thread in threads:
             thread.join(20)
-        assert sorted(found) == [0, REFUSED, REFUSED, REFUSED]
+        assert sorted(found)[1:] == [REFUSED] * 3
+        assert min(found) in (0, REFUSED)
         assert _statuses(peer, instances, 1) == [0]
