@@ -86,5 +86,5 @@ def test_every_series_that_is_sent_comes_back_as_a_true_segmentation(tmp_path: P
         segmentation, report = found[study, "SEG"], found[study, "SR"]
         assert_every_voxel_is_true(case, segmentation, tmp_path / "dcmqi" / folder.name)
         assert errors_by_dciodvfy(segmentation) == errors_by_dciodvfy(report) == []
-        if case.syntax != "deflated":  # which dcentvfy cannot inflate
+        if case.syntax != "deflated" and case.storage.bits_allocated < 32:  # dcentvfy reads neither
             assert complaints_of_dcentvfy([*folder.iterdir(), segmentation, report]) == []
