@@ -1,6 +1,6 @@
 """The geometry matrix through the daemon: series in by C-STORE, true segmentations and valid reports out.
 
-Twelve series that show every orientation and every transfer syntax; MEDAET_MATRIX=all sends all of them.
+Twelve series that show every orientation and every transfer syntax; GEOMETRY_MATRIX=all sends all of them.
 """
 
 import os
@@ -29,7 +29,7 @@ DIAGONAL = 12
 
 def chosen() -> list[Case]:
     every = cases()
-    if os.environ.get("MEDAET_MATRIX") == "all":
+    if os.environ.get("GEOMETRY_MATRIX") == "all":
         return every
     return [
         every[one % len(ORIENTATIONS) * len(SYNTAXES) + one % len(SYNTAXES)]
