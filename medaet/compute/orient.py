@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 from typing import TypeVar
 
 import numpy as np
@@ -10,12 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from medaet.compute.resample import Grid
-from medaet.errors import PluginError
+from medaet.dicom.directions import nearest_axes
 
 _N = TypeVar("_N", int, float)
-
-_DIRECTIONS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
-"""Letters by patient axis (x, y, z of LPS+) and sign: the direction in which an index grows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +38,7 @@ class Orientation:
         Raises:
             PluginError: the letters do not name three directions.
         """
-        if not letters:
-            return cls()
-        wanted = [_DIRECTIONS.get(letter) for letter in letters.upper()]
-        if {one[0] for one in wanted if one} != {0, 1, 2} or len(wanted) != 3:
-            raise PluginError(
-                f"orientation {letters!r}: write one of R or L, A or P, S or I for each axis"
-            )
-        directions = affine[:3, [2, 1, 0]] / np.linalg.norm(affine[:3, [2, 1, 0]], axis=0)
-        # signed[i, j]: how far the volume's axis j runs the way the network's axis i should
-        signed = np.array([directions[one[0]] * one[1] for one in wanted if one])
-        best = max(
-            permutations(range(3)),
-            key=lambda order: sum(abs(signed[i, order[i]]) for i in range(3)),
-        )
-        flipped = tuple(i for i in range(3) if signed[i, best[i]] < 0)
-        return cls((best[0], best[1], best[2]), flipped)
+        return cls(*nearest_axes(letters, affine)) if letters else cls()
 
     def apply(self, image: torch.Tensor) -> torch.Tensor:
         """Turn (channel, slice, row, column) into the network's axes; a view where nothing is flipped."""

@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medaet.dicom.directions import nearest_axes
 from medaet.dicom.volume import Volume
-from medaet.errors import PluginError
 
-_DIRECTIONS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
 SAME_GRID_MM = 0.01
 
 
@@ -36,6 +34,17 @@ class Turn:
         back = np.transpose(np.flip(array, self.flipped), np.argsort(self.order))
         return np.ascontiguousarray(back)
 
+    def affine(self, affine: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.float64]:
+        """Turn the affine of an array of this (old) shape; (4, 4), (column, row, slice, 1) to LPS+ mm."""
+        steps = [affine[:3, 2 - axis] for axis in self.order]  # along the new slice, row, column
+        origin = affine[:3, 3].copy()
+        for axis in self.flipped:
+            origin = origin + steps[axis] * (shape[self.order[axis]] - 1)
+            steps[axis] = -steps[axis]
+        turned = np.eye(4)
+        turned[:3] = np.column_stack([*reversed(steps), origin])
+        return turned
+
     def along(self, values: Sequence[float]) -> tuple[float, float, float]:
         """Reorder one value for each of (slice, row, column)."""
         first, second, third = (values[axis] for axis in self.order)
@@ -52,21 +61,7 @@ def towards(letters: str, affine: NDArray[np.float64]) -> Turn:
     Raises:
         PluginError: the letters do not name three directions.
     """
-    if not letters:
-        return Turn()
-    wanted = [_DIRECTIONS.get(letter) for letter in letters.upper()]
-    if len(wanted) != 3 or {one[0] for one in wanted if one} != {0, 1, 2}:
-        raise PluginError(
-            f"orientation {letters!r}: write one of R or L, A or P, S or I for each axis"
-        )
-    columns = affine[:3, [2, 1, 0]]
-    directions = columns / np.linalg.norm(columns, axis=0)
-    fit = np.array([directions[one[0]] * one[1] for one in wanted if one])
-    best = max(
-        permutations(range(3)), key=lambda order: sum(abs(fit[i, order[i]]) for i in range(3))
-    )
-    flipped = tuple(i for i in range(3) if fit[i, best[i]] < 0)
-    return Turn((best[0], best[1], best[2]), flipped)
+    return Turn(*nearest_axes(letters, affine)) if letters else Turn()
 
 
 def on_one_grid(volumes: Sequence[Volume]) -> list[Volume]:

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from medaet.compute.trained.axes import Turn
 from medaet.compute.trained.intensity import Intensity
 from medaet.compute.trained.network import build
-from medaet.compute.trained.plan import Plan
+from medaet.compute.trained.plan import ORIENTATION, Plan
 from medaet.compute.training.augment import Augment
 from medaet.compute.training.cache import Cached
 from medaet.compute.training.fingerprint import Fingerprint
@@ -21,6 +20,7 @@ from medaet.compute.training.synthesis import synthetic
 from medaet.compute.training.tissue import label_of, parted
 from medaet.compute.training.validate import Judged, agreement_limits, interval
 from medaet.config.training import TrainingConfig, parse_training
+from medaet.plugin.axes import towards
 
 
 def _config(**more: object) -> TrainingConfig:
@@ -137,9 +137,9 @@ def test_tissue_remembers_which_structure_it_belongs_to() -> None:
 def test_turning_there_and_back_changes_nothing() -> None:
     voxels = np.arange(24).reshape(2, 3, 4)
     affine = np.array([[0, 0, -3.0, 7], [0, -2.0, 0, 5], [1.0, 0, 0, 9], [0, 0, 0, 1]])
-    turn = Turn.of(affine)
-    turned = turn.array(voxels)
-    assert np.array_equal(turn.back(turned), voxels)
+    turn = towards(ORIENTATION, affine)
+    turned = turn.apply(voxels)
+    assert np.array_equal(turn.undo(turned), voxels)
     new = turn.affine(affine, voxels.shape)
     assert np.allclose(np.diag(np.sign(new[:3, :3])), 1)
     at = tuple(int(one) for one in np.argwhere(turned == voxels[1, 2, 3])[0])

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import nn
 
-from medaet.compute.trained.axes import Turn
 from medaet.compute.trained.components import kept
 from medaet.compute.trained.intensity import Intensity
 from medaet.compute.trained.network import build
-from medaet.compute.trained.plan import Plan
+from medaet.compute.trained.plan import ORIENTATION, Plan
 from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
 from medaet.plugin.analysis import AnalysisRuntime
+from medaet.plugin.axes import towards
 
 MANIFEST, WEIGHTS = "training.json", "models/model.safetensors"
 
@@ -65,13 +65,13 @@ class TrainedModel:
 
     def segment(self, volume: Volume, runtime: AnalysisRuntime) -> NDArray[np.uint8]:
         """Segment a volume that lies any way: the n-th structure is n, on the volume's own grid."""
-        turn = Turn.of(volume.affine)
+        turn = towards(ORIENTATION, volume.affine)
         turned = Volume(
-            np.ascontiguousarray(turn.array(volume.voxels)),
+            np.ascontiguousarray(turn.apply(volume.voxels)),
             turn.affine(volume.affine, volume.voxels.shape),
             volume.modality,
         )
-        found = turn.back(segment(self.network, turned, self.plan, runtime))
+        found = turn.undo(segment(self.network, turned, self.plan, runtime))
         return np.ascontiguousarray(found, dtype=np.uint8)
 
 

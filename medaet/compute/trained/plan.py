@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medaet.compute.trained.axes import ORIENTATION
-
 Three = tuple[int, int, int]
 SpacingMm = tuple[float, float, float]
 
 OVERLAP = 0.5
+ORIENTATION = "SPL"
+"""Where slices, rows and columns lead: one order for every scan, whichever way it lies."""
 
 
 @dataclass(frozen=True, slots=True)

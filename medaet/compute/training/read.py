@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medaet.compute.runtime import Runtime
-from medaet.compute.trained.axes import Turn
+from medaet.compute.trained.plan import ORIENTATION
 from medaet.compute.training.case import DIGITS, Case, Labelled
 from medaet.compute.training.dicom_labels import read_masks
 from medaet.compute.training.image_files import read_image_file
@@ -17,6 +17,7 @@ from medaet.dicom.identity import hashed
 from medaet.dicom.volume import Volume, read_volume
 from medaet.errors import ConfigError, GeometryError
 from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.plugin.axes import towards
 from medaet.plugin.registry import discover
 
 GRID_TOLERANCE_MM = 0.1
@@ -52,13 +53,13 @@ class Reader:
             labels = _from_file(case, volume, self._structures)
         else:
             labels = _merged(read_masks(case.labels, volume), self._structures, volume)
-        turn = Turn.of(volume.affine)
+        turn = towards(ORIENTATION, volume.affine)
         turned = replace(
             volume,
-            voxels=np.ascontiguousarray(turn.array(volume.voxels)),
+            voxels=np.ascontiguousarray(turn.apply(volume.voxels)),
             affine=turn.affine(volume.affine, volume.voxels.shape),
         )
-        return Labelled(turned, np.ascontiguousarray(turn.array(labels), dtype=np.uint8), by)
+        return Labelled(turned, np.ascontiguousarray(turn.apply(labels), dtype=np.uint8), by)
 
     def _asked(self, case: Case, teacher: Teacher, volume: Volume) -> tuple[NDArray[np.uint8], str]:
         """Let an analysis make the labels, and say which one did."""
