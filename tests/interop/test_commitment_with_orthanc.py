@@ -1,12 +1,8 @@
 """Orthanc asks for storage commitment, and is asked how many instances a series has."""
 
-import base64
 import json
-import subprocess
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +10,7 @@ import pytest
 from pydicom import dcmread
 
 from medaet.clock import SystemClock
-from medaet.config.model import Config, Listener, Peer
+from medaet.config.model import Config, Listener
 from medaet.demo.site import free_ports
 from medaet.network.engine import Engine
 from medaet.network.query import count_instances
@@ -25,72 +21,31 @@ from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.testing.phantom import write_series
 from medaet_daemon.confirm import Confirm
-from tests.peers import system_program
+from tests.interop.orthanc import Orthanc, running
 from tests.stages.receiving import wait_for
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow]
 
 CT, STRANGER = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.4.5"
-AUTHORIZATION = "Basic " + base64.b64encode(b"test:test").decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Orthanc:
-    """An Orthanc that knows MedAET."""
-
-    http: int
-    peer: Peer
-    medaet_port: int
-
-    def ask(self, path: str, content: bytes | None = None) -> Any:
-        """Call its REST interface."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", content)
-        request.add_header("Authorization", AUTHORIZATION)
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return json.load(response)
-
-    def answers(self) -> bool:
-        """Whether it is up."""
-        try:
-            self.ask("/system")
-        except OSError:
-            return False
-        return True
 
 
 @pytest.fixture
-def orthanc(tmp_path: Path) -> Iterator[Orthanc]:
-    http, dicom, medaet = free_ports(3)
-    settings = {
-        "StorageDirectory": str(tmp_path / "storage"),
-        "IndexDirectory": str(tmp_path / "index"),
-        "HttpPort": http,
-        "DicomPort": dicom,
-        "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {"test": "test"},
-        "Plugins": [],
-        "DicomModalities": {
-            "medaet": {"AET": "MEDAET", "Host": "127.0.0.1", "Port": medaet, "AllowFind": True}
-        },
-    }
-    (tmp_path / "orthanc.json").write_text(json.dumps(settings))
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [system_program("Orthanc"), str(tmp_path / "orthanc.json")], stdout=log, stderr=log
-        )
-    peer = Peer(name="orthanc", ae_title="ORTHANC", host="127.0.0.1", port=dicom)
-    found = Orthanc(http, peer, medaet)
-    try:
-        wait_for(found.answers, 60)
+def medaet_port() -> int:
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture
+def orthanc(tmp_path: Path, medaet_port: int) -> Iterator[Orthanc]:
+    """An Orthanc that knows MedAET."""
+    modality = {"AET": "MEDAET", "Host": "127.0.0.1", "Port": medaet_port, "AllowFind": True}
+    with running(tmp_path, {"DicomModalities": {"medaet": modality}}) as found:
         yield found
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
-def test_orthanc_counts_sends_and_gets_its_commitment(orthanc: Orthanc, tmp_path: Path) -> None:
+def test_orthanc_counts_sends_and_gets_its_commitment(
+    orthanc: Orthanc, medaet_port: int, tmp_path: Path
+) -> None:
     paths = write_series(tmp_path / "series", shape=(5, 16, 16))
     for path in paths:
         orthanc.ask("/instances", path.read_bytes())
@@ -105,7 +60,7 @@ def test_orthanc_counts_sends_and_gets_its_commitment(orthanc: Orthanc, tmp_path
     with closing(Database(url)) as database:
         commitments = CommitmentStore(database, spool, clock)
         listener = Listener(
-            host="127.0.0.1", port=orthanc.medaet_port, storage_commitment="new-association"
+            host="127.0.0.1", port=medaet_port, storage_commitment="new-association"
         )
         sink = SpoolSink(spool, database, clock)
         scp = Engine(listener, [orthanc.peer], sink, commitments=commitments)

@@ -1,10 +1,7 @@
 """The daemon among strangers: storescu sends, storescp receives, dciodvfy, dsrdump and Orthanc judge."""
 
-import base64
-import json
 import subprocess
 import sys
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +20,7 @@ from medaet.store.engine import Database
 from medaet.store.events import EventStore
 from medaet.store.tables import DeliveryState, JobState
 from tests.acceptance.hospital import wait_until
+from tests.interop.orthanc import running
 from tests.peers import environment_program, system_program
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(290)]
@@ -197,44 +195,9 @@ def test_dsrdump_prints_the_volume(returned: Returned, name: str) -> None:
 
 
 def test_orthanc_indexes_every_object(returned: Returned, tmp_path: Path) -> None:
-    http, dicom = free_ports(2)
-    settings = {
-        "Name": "judge",
-        "StorageDirectory": str(tmp_path / "storage"),
-        "IndexDirectory": str(tmp_path / "index"),
-        "HttpPort": http,
-        "DicomPort": dicom,
-        "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {"test": "test"},
-        "Plugins": [],
-    }
-    (tmp_path / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
     paths = [path for name in ANALYSED for path in returned.objects[name]]
-    with (tmp_path / "log").open("wb") as log:
-        orthanc = subprocess.Popen(
-            [system_program("Orthanc"), str(tmp_path / "orthanc.json")], stdout=log, stderr=log
-        )
-    try:
-        store = [system_program("storescu"), "-R", "-aec", "ORTHANC", "127.0.0.1", str(dicom)]
-        wait_until(lambda: _instances(http) is not None, 30, "Orthanc answers")
-        subprocess.run([*store, *[str(path) for path in paths]], check=True, timeout=60)
-        assert len(_instances(http) or []) == len(paths) == 2 * len(ANALYSED)
-    finally:
-        orthanc.terminate()
-        orthanc.wait(60)
-
-
-def _instances(port: int) -> list[str] | None:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/instances")
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"test:test").decode())
-    try:
-        with urllib.request.urlopen(request, timeout=5) as response:
-            found: list[str] = json.load(response)
-    except OSError:
-        return None
-    return found
+    with running(tmp_path) as orthanc:
+        assert len(orthanc.store(paths)) == len(paths) == 2 * len(ANALYSED)
 
 
 def _read(path: Path) -> Dataset:

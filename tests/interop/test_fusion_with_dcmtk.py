@@ -1,10 +1,7 @@
 """A CT study and an MR study of one patient, sent by storescu one after the other, come back fused; strangers judge."""
 
-import base64
-import json
 import subprocess
 import sys
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,6 +25,7 @@ from medaet.store.tables import DeliveryState, JobState
 from medaet.testing.head import write_head
 from tests.acceptance.hospital import wait_until
 from tests.heads import Head, Matrix, View, motion
+from tests.interop.orthanc import running
 from tests.peers import system_program
 from tests.readers import errors_by_dciodvfy
 
@@ -226,41 +224,6 @@ def test_dciodvfy_finds_no_error_in_any_sort_of_object(returned: Returned) -> No
 
 
 def test_orthanc_takes_every_object(returned: Returned, tmp_path: Path) -> None:
-    http, dicom = free_ports(2)
-    settings = {
-        "Name": "judge",
-        "StorageDirectory": str(tmp_path / "storage"),
-        "IndexDirectory": str(tmp_path / "index"),
-        "HttpPort": http,
-        "DicomPort": dicom,
-        "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": True,
-        "RegisteredUsers": {"test": "test"},
-        "Plugins": [],
-    }
-    (tmp_path / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
-    with (tmp_path / "log").open("wb") as log:
-        orthanc = subprocess.Popen(
-            [system_program("Orthanc"), str(tmp_path / "orthanc.json")], stdout=log, stderr=log
-        )
-    try:
-        wait_until(lambda: _instances(http) is not None, 60, "Orthanc answers")
-        store = [system_program("storescu"), "-R", "-aec", "ORTHANC", "127.0.0.1", str(dicom)]
-        paths = [str(path) for path, _ in returned.objects]
-        subprocess.run([*store, *paths], check=True, timeout=60)
-        assert len(_instances(http) or []) == len(paths)
-    finally:
-        orthanc.terminate()
-        orthanc.wait(60)
-
-
-def _instances(port: int) -> list[str] | None:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/instances")
-    request.add_header("Authorization", "Basic " + base64.b64encode(b"test:test").decode())
-    try:
-        with urllib.request.urlopen(request, timeout=5) as response:
-            found: list[str] = json.load(response)
-    except OSError:
-        return None
-    return found
+    paths = [path for path, _ in returned.objects]
+    with running(tmp_path) as orthanc:
+        assert len(orthanc.store(paths)) == len(paths)

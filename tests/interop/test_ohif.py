@@ -31,7 +31,7 @@ from tests.interop.viewer import (
     SERIES,
     SHOW_SLICE,
     application,
-    orthanc,
+    archive_with_dicomweb,
     screenshot,
 )
 from tests.peers import missing, system_program
@@ -116,7 +116,7 @@ def built() -> Path:
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Peer, str]]:
-    with orthanc(tmp_path_factory.mktemp("orthanc") / "site") as running:
+    with archive_with_dicomweb(tmp_path_factory.mktemp("orthanc") / "site") as running:
         yield running
 
 

@@ -1,8 +1,6 @@
 """OHIF on loopback: its built application, an Orthanc with DICOMweb behind it, and a browser that a test drives."""
 
 import http.server
-import json
-import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -18,11 +16,7 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from medaet.config.model import Peer
-from medaet.demo.site import free_ports
-from medaet.errors import MedaetError
-from medaet.network import scu
-from tests.acceptance.hospital import wait_until
-from tests.peers import system_program
+from tests.interop.orthanc import running
 
 DICOMWEB = "/dicom-web"
 PLUGIN = "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
@@ -62,43 +56,16 @@ SHOW_SLICE = """async ([uid, point]) => {
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[tuple[Peer, str]]:
+def archive_with_dicomweb(folder: Path) -> Iterator[tuple[Peer, str]]:
     """Run an Orthanc with DICOMweb; the peer to send to, and the address of its HTTP server."""
-    web, dicom = free_ports(2)
-    folder.mkdir(parents=True)
     settings = {
-        "Name": "archive",
-        "StorageDirectory": str(folder / "storage"),
-        "IndexDirectory": str(folder / "storage"),
-        "HttpPort": web,
-        "DicomPort": dicom,
-        "DicomAet": "ORTHANC",
-        "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "UnknownSopClassAccepted": True,  # label maps are younger than this Orthanc
         "Plugins": [PLUGIN],
         "DicomWeb": {"Enable": True, "Root": f"{DICOMWEB}/", "EnableWado": True},
     }
-    (folder / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
-    peer = Peer(name="archive", ae_title="ORTHANC", host="127.0.0.1", port=dicom, profile="ohif")
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [system_program("Orthanc"), str(folder / "orthanc.json")], stdout=log, stderr=log
-        )
-    try:
-        wait_until(lambda: _answers(peer), 60, "Orthanc answers")
-        yield peer, f"http://127.0.0.1:{web}"
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-def _answers(peer: Peer) -> bool:
-    try:
-        scu.echo(peer, "MEDAET")
-    except MedaetError:
-        return False
-    return True
+    with running(folder, settings, profile="ohif") as orthanc:
+        yield orthanc.peer, f"http://127.0.0.1:{orthanc.http}"
 
 
 @contextmanager
