@@ -70,8 +70,7 @@ class Prefork:
             if os.getppid() == parent:
                 self._serve(number)
                 status = 0
-        except Exception:
-            # A forked process must not run on in its parent's code.
+        except Exception:  # a forked process must not run on in its parent's code
             log.exception("receiver.failed")
         finally:
             os._exit(status)

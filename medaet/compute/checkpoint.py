@@ -65,5 +65,7 @@ def _reason(error: Exception) -> str:
 def _trusted(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=False)
-    except Exception as error:
+    except (
+        Exception
+    ) as error:  # the pickle's own code raises what it likes; the import ends with a reason
         raise PluginError(f"{path.name} cannot be read: {type(error).__name__}") from error

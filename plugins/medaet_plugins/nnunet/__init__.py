@@ -32,13 +32,7 @@ class NnUNetAnalysis(ModelAnalysis):
 
     def load(self, runtime: AnalysisRuntime) -> None:
         """Compare the files with the manifest, and read the folds onto the device."""
-        from medaet_plugins.nnunet.inference import Predictor
-
-        chosen = self.settings
-        assert isinstance(chosen, NnUNetSettings)
-        self.predictor: Any = Predictor(
-            self.checked(), runtime.device, mirror=chosen.mirror, step=chosen.step
-        )
+        self.predictor: Any = self._of(self.checked(), runtime)
 
     def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
         """Segment the series, the second and later ones on the grid of the first."""
@@ -51,7 +45,17 @@ class NnUNetAnalysis(ModelAnalysis):
             turn.along(volumes[0].spacing_mm),
             runtime.progress,
         )
+        if labels is None:  # of a group only
+            return Findings(remarks=["The rough model found nothing in the scan to look at."])
         return self.from_labels(turn.undo(labels))
+
+    def _of(self, folder: Path, runtime: AnalysisRuntime) -> Any:
+        """Read one nnU-Net onto the device."""
+        from medaet_plugins.nnunet.inference import Predictor
+
+        chosen = self.settings
+        assert isinstance(chosen, NnUNetSettings)
+        return Predictor(folder, runtime.device, mirror=chosen.mirror, step=chosen.step)
 
 
 class NnUNet(ModelKind):
@@ -82,39 +86,15 @@ class NnUNet(ModelKind):
         pack(source, folder, model)
 
 
-class NnUNetGroupAnalysis(ModelAnalysis):
+class NnUNetGroupAnalysis(NnUNetAnalysis):
     """Runs several packed nnU-Nets as one."""
-
-    Settings = NnUNetSettings
 
     def load(self, runtime: AnalysisRuntime) -> None:
         """Compare the files with the manifest, and read every sub-model onto the device."""
-        from medaet_plugins.nnunet.inference import Predictor
         from medaet_plugins.nnunet.merged import Merged
 
-        chosen = self.settings
-        assert isinstance(chosen, NnUNetSettings)
         options = Options.model_validate(self.model.options)
-
-        def make(folder: Path) -> Predictor:
-            return Predictor(folder, runtime.device, mirror=chosen.mirror, step=chosen.step)
-
-        self.merged: Any = Merged(self.checked(), options, make)
-
-    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
-        """Segment the series, the second and later ones on the grid of the first."""
-        from medaet.plugin.axes import on_one_grid, towards
-
-        volumes = on_one_grid(self.volumes(inputs))
-        turn = towards(self.model.orientation, volumes[0].affine)
-        labels = self.merged.predict(
-            [turn.apply(one.voxels) for one in volumes],
-            turn.along(volumes[0].spacing_mm),
-            runtime.progress,
-        )
-        if labels is None:
-            return Findings(remarks=["The rough model found nothing in the scan to look at."])
-        return self.from_labels(turn.undo(labels))
+        self.predictor = Merged(self.checked(), options, lambda folder: self._of(folder, runtime))
 
 
 class NnUNetGroup(ModelKind):
