@@ -20,7 +20,7 @@ def _modules(*folders: str) -> list[Path]:
 
 
 def test_no_module_is_longer_than_300_lines() -> None:
-    lengths = {path: len(path.read_text().splitlines()) for path in _modules(*SOURCES)}
+    lengths = {path: len(path.read_text().splitlines()) for path in _modules(*SOURCES, "tests")}
     long = {str(path.relative_to(ROOT)): n for path, n in lengths.items() if n > LONGEST_MODULE}
     assert not long
 

@@ -4,6 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from medaet.config.model import ListenerTls
 from tests.peers import system_program
 
 
@@ -62,6 +63,25 @@ def fingerprint(certificate: Path) -> str:
         certificate.parent, "x509", "-noout", "-fingerprint", "-sha256", "-in", str(certificate)
     )
     return shown.partition("=")[2].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """An authority, our certificate and a scanner's."""
+
+    authority: Authority
+    own: tuple[Path, Path]
+    scanner: tuple[Path, Path]
+
+    def tls(self, **values: object) -> ListenerTls:
+        return ListenerTls.model_validate(
+            {
+                "cert_file": self.own[0],
+                "key_file": self.own[1],
+                "ca_file": self.authority.certificate,
+                **values,
+            }
+        )
 
 
 def _openssl(folder: Path, *arguments: str) -> str:

@@ -8,7 +8,6 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +21,8 @@ from medaet.network.engine import Engine
 from medaet.network.tls import server_context
 from medaet.testing.phantom import write_series
 from tests.peers import system_program
-from tests.stages.certificates import Authority, fingerprint
+from tests.stages.certificates import Authority, Hospital, fingerprint
 from tests.stages.receiving import SCANNER, Disk, is_answered, sample, wait_for
-
-
-@dataclass(frozen=True, slots=True)
-class Hospital:
-    """An authority, our certificate and a scanner's."""
-
-    authority: Authority
-    own: tuple[Path, Path]
-    scanner: tuple[Path, Path]
-
-    def tls(self, **values: object) -> ListenerTls:
-        return ListenerTls.model_validate(
-            {
-                "cert_file": self.own[0],
-                "key_file": self.own[1],
-                "ca_file": self.authority.certificate,
-                **values,
-            }
-        )
 
 
 @pytest.fixture(scope="module")
