@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medaet.cli import application
+from medaet.demo.run import await_daemon
 from medaet.demo.scans import write_scan
 from medaet.demo.site import site
 from tests.acceptance.hospital import objects_by_study, wait_until
@@ -17,7 +18,6 @@ pytestmark = pytest.mark.oracle
 
 VERSIONS = ("1.5.1", "1.6.1")
 PLUGIN = """
-import numpy as np
 from medaet import Analysis, Findings, Measurement, Segment, SeriesSelector, hookimpl
 from medaet.codes import LUNG
 
@@ -35,12 +35,12 @@ class Air(Analysis):
     def analyse(self, inputs, runtime):
         import monai, torch
         from monai.inferers import sliding_window_inference
-        from monai.transforms import KeepLargestConnectedComponent
+        from monai.transforms import AsDiscrete
 
         volume = runtime.tensor(inputs["ct"])
         with torch.inference_mode():
             seen = sliding_window_inference(volume[None, :, :16, :64, :64], (16, 32, 32), 1, self.network)
-        air = KeepLargestConnectedComponent()((volume < -800).cpu())[0].numpy() > 0
+        air = AsDiscrete(threshold=0.5)((volume < -800).float().cpu())[0].numpy() > 0
         return Findings(
             [Segment("Air", air, LUNG)],
             [Measurement.volume(of="Air")],
@@ -86,7 +86,8 @@ def test_two_versions_of_monai_work_on_one_study_in_one_daemon(
             assert done.exit_code == 0, done.output
         hospital.start_pacs()
         hospital.start_daemon()
-        hospital.scan(scan[0].parent)
+        assert await_daemon(hospital)
+        assert hospital.scan(scan[0].parent).wait(60) == 0
         wait_until(
             lambda: sum(objects_by_study(hospital.archive).values()) >= 4, 240, "two results each"
         )
