@@ -13,6 +13,9 @@ from torch import nn
 from medaet.errors import EngineError
 from medaet.precision import EngineName, Precision
 
+MANY_CLASSES = 16
+"""From here on it pays to leave the classes of a voxel side by side in memory, where a network gives them so."""
+
 
 class Engine(Protocol):
     """A network made ready for windows of one shape on one device."""
@@ -23,7 +26,10 @@ class Engine(Protocol):
         ...
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        """Map windows (batch, channel, *window) to float32 logits (batch, class, *window), on the windows' device."""
+        """Map windows (batch, channel, *window) to float32 logits (batch, class, *window), on the windows' device.
+
+        Logits are valid until the next call: engines use their memory again.
+        """
         ...
 
 
