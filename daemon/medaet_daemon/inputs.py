@@ -6,7 +6,8 @@ import numpy as np
 
 from medaet.dicom.decoders import Decoders
 from medaet.dicom.origin import check_one_patient
-from medaet.dicom.volume import Allocate, Volume
+from medaet.dicom.volume import Volume
+from medaet.dicom.voxels import Allocate
 from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import Registry
 from medaet.queue.rows import Job
