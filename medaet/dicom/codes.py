@@ -69,7 +69,9 @@ MR_PROCEDURE = Code("25056-3", "LN", "MRI unspecified body region")
 
 # Words of a report, PS3.16 TID 1500 and TID 1501.
 COMMENT = Code("121106", "DCM", "Comment")
+DETECTED = Code("260373001", "SCT", "Detected")
 NOT_DETECTED = Code("260415000", "SCT", "Not detected")
+CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
 # Measurements without a code in SCT or DCM that we know of: a scheme of our own (PS3.16 §8.2).
