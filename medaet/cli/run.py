@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +23,7 @@ from medaet.dicom.volume import Volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.certificate import CertificateStore
+from medaet.plugin.detection import Detection
 from medaet.plugin.findings import Findings
 from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
@@ -230,9 +231,17 @@ def _report(
             for one in findings.segments
         ],
         "measurements": [asdict(one) for one in findings.measurements],
+        "detections": [_placed(one, volumes[str(one.role)]) for one in findings.detections],
+        "classifications": [asdict(one) for one in findings.classifications],
         "remarks": list(findings.remarks),
         "objects": objects,
     }
+
+
+def _placed(one: Detection, volume: Volume) -> dict[str, object]:
+    """Describe a box, also by its corners (8, 3) in mm, LPS+."""
+    corners = one.box.corners()[:, ::-1] @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    return {**asdict(one), "corners_mm": corners.round(4).tolist()}
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, object]:
@@ -249,14 +258,18 @@ def _settings(pairs: Sequence[str]) -> dict[str, object]:
     return found
 
 
-def _show(report: dict[str, object], out: Path) -> None:
-    segments = report["segments"]
-    assert isinstance(segments, list)
-    print_table(
-        ("segment", "ml"),
-        [(one["label"], f"{one['volume_ml']:.1f}") for one in segments],
-        empty="no segments",
-    )
+def _show(report: Mapping[str, Any], out: Path) -> None:
+    found = [(one["label"], f"{one['volume_ml']:.1f} ml") for one in report["segments"]]
+    found += [(one["label"], f"box, {one['score']:.0%}") for one in report["detections"]]
+    for one in report["classifications"]:
+        likely = "" if one["probability"] is None else f", {one['probability']:.0%}"
+        found.append((one["label"], ("detected" if one["present"] else "not detected") + likely))
+    found += [
+        (one["name"]["meaning"], f"{one['value']:.4g} {one['unit']['value']}")
+        for one in report["measurements"]
+        if one["of"] is None and one["value"] is not None
+    ]
+    print_table(("finding", "what"), found, empty="no findings")
     for path in sorted(out.glob("*.png")) + sorted(out.glob("*.dcm")) + [out / FINDINGS]:
         typer.echo(path)
     typer.echo(f"{report['seconds']} s on {report['device']}; not for diagnostic use")

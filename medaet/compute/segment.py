@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -12,6 +13,8 @@ from medaet.compute.orient import Orientation
 from medaet.compute.resample import Grid, resample
 from medaet.compute.sliding import Network, Slab, Sliding, mirrored
 from medaet.compute.windows import Occupied, Shape, Windows, padding
+from medaet.dicom.volume import Volume
+from medaet.errors import PluginError
 from medaet.plugin.recipe import Recipe
 
 PLANES = 8
@@ -35,6 +38,24 @@ class Prepared:
     grid: Grid
     orientation: Orientation
     box: Box | None = None
+
+
+def uploaded(volumes: Sequence[Volume], device: torch.device) -> torch.Tensor:
+    """Copy voxels to a device in the type they have, (channel, slice, row, column).
+
+    Raises:
+        PluginError: the volumes lie on several grids.
+    """
+    shapes = {one.voxels.shape for one in volumes}
+    if len(shapes) != 1 or any(
+        not np.allclose(one.affine, volumes[0].affine, atol=1e-3) for one in volumes
+    ):
+        raise PluginError("the channels of one network input must lie on the same grid")
+    each = [torch.from_numpy(np.asarray(one.voxels)) for one in volumes]
+    whole = each[0][None] if len(each) == 1 else torch.stack(each)
+    if device.type == "cuda":  # from page-locked memory the copy runs beside other work
+        return whole.pin_memory().to(device, non_blocking=True)
+    return whole.to(device)
 
 
 def prepare(

@@ -104,6 +104,11 @@ def _values(findings: Findings) -> Iterator[tuple[str, tuple[float, str]]]:
         if one.value is not None:
             words = (one.of, one.name.meaning, one.derivation and one.derivation.meaning)
             yield ": ".join(word for word in words if word), (one.value, one.unit.value)
+    for each in findings.classifications:
+        if each.probability is not None:
+            yield f"{each.label}: probability", (100 * each.probability, "%")
+    if findings.detections:
+        yield "Detections", (float(len(findings.detections)), "1")
 
 
 def _summary(what: str, seen: _Seen) -> Agreement:

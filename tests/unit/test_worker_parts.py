@@ -12,7 +12,7 @@ import pytest
 
 from medaet import Analysis, Volume
 from medaet.compute.runtime import Runtime
-from medaet.dicom.volume import Voxels
+from medaet.dicom.voxels import Voxels
 from medaet.worker import limits
 from medaet.worker.inbox import Inbox
 from medaet.worker.protocol import DESCRIPTORS, receive, send
