@@ -10,9 +10,11 @@ from typing import Protocol
 
 import torch
 
-from medaet.compute.engines.engine import MANY_CLASSES
 from medaet.compute.windows import Occupied, Shape, Windows, gaussian
 from medaet.errors import PluginError
+
+MANY_CLASSES = 16
+"""From here on it pays to leave the classes of a voxel side by side in memory, where a network gives them so."""
 
 
 class Network(Protocol):

@@ -13,9 +13,6 @@ from torch import nn
 from medaet.errors import EngineError
 from medaet.precision import EngineName, Precision
 
-MANY_CLASSES = 16
-"""From here on it pays to leave the classes of a voxel side by side in memory, where a network gives them so."""
-
 
 class Engine(Protocol):
     """A network made ready for windows of one shape on one device."""

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from medaet.compute.engines.eager import torch_module
-from medaet.compute.engines.engine import MANY_CLASSES, OnnxFile, Source, Task, quiet
+from medaet.compute.engines.engine import OnnxFile, Source, Task, quiet
+from medaet.compute.sliding import MANY_CLASSES
 from medaet.errors import EngineError
 from medaet.precision import EngineName
 
