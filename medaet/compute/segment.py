@@ -167,10 +167,15 @@ def _placed(slabs: Iterator[Slab], within: Box, shape: Shape, axis: int) -> Iter
     for one in reversed([one for one in range(3) if one != axis]):
         margins += [within[one].start, shape[one] - within[one].stop]
     for slab in slabs:
+        # padded as the sums lie in memory, whichever way that is
+        classes_last = slab.sums.stride(0) == 1
         for first in range(0, slab.weights.shape[0], PLANES):
             some = slice(first, first + PLANES)
+            sums = slab.sums[:, some]
             yield Slab(
                 slab.start + first + within[axis].start,
-                functional.pad(slab.sums[:, some], margins),
+                functional.pad(sums.movedim(0, -1), [0, 0, *margins]).movedim(-1, 0)
+                if classes_last
+                else functional.pad(sums, margins),
                 functional.pad(slab.weights[some], margins),
             )

@@ -13,23 +13,26 @@ import torch
 from medaet.compute.windows import Occupied, Shape, Windows, gaussian
 from medaet.errors import PluginError
 
+MANY_CLASSES = 16
+"""From here on it pays to leave the classes of a voxel side by side in memory, where a network gives them so."""
+
 
 class Network(Protocol):
     """Maps windows (batch, channel, *window) to logits (batch, class, *window)."""
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        """Run the network."""
+        """Run the network; its logits are valid until it is run again."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slab:
-    """Planes of which every window has been seen; valid until the next slab is asked for.
+    """Planes of which every window has been seen; the receiver's to change, valid until the next slab is asked for.
 
     Attributes:
         start: Number of the first plane along the stream axis.
         sums: Logits times weights, summed over windows: (class, plane, ...), the stream axis first, the other two in
-            the array's order.
+            the array's order. In memory the classes of a voxel lie side by side where the network gave many so.
         weights: What to divide by: (plane, ...); 0 where no window was needed.
     """
 
@@ -106,7 +109,12 @@ class _Sums:
         self._depth = windows.size[how.axis]
         shape = [*windows.shape]
         shape[how.axis] = self._depth
-        self._sums = torch.zeros((logits.shape[1], *shape), device=how.home)
+        classes = logits.shape[1]
+        self._interleaved = classes >= MANY_CLASSES and logits.stride(1) == 1
+        if self._interleaved:
+            self._sums = torch.zeros((*shape, classes), device=how.home).movedim(-1, 0)
+        else:
+            self._sums = torch.zeros((classes, *shape), device=how.home)
         self._weights = torch.zeros(shape, device=how.home)
         self._importance = gaussian(windows.size, how.home)
 
@@ -117,7 +125,10 @@ class _Sums:
                 f"the network turned windows of {self._how.windows.size} voxels into an output of shape "
                 f"{tuple(logits.shape)}, expected {expected}"
             )
-        for one, corner in zip(logits.to(self._how.home), corners, strict=True):
+        # Adding in another order than both lie in memory takes ten times as long as copying first.
+        logits = logits.to(self._how.home)
+        logits = logits if self._interleaved else logits.contiguous()
+        for one, corner in zip(logits, corners, strict=True):
             at = list(corner)
             at[self._how.axis] -= self._start
             inside = tuple(
@@ -161,9 +172,9 @@ def mirrored(network: Network, axes: Sequence[int]) -> Network:
         flips += [[*flip, axis + 2] for flip in flips]
 
     def average(windows: torch.Tensor) -> torch.Tensor:
-        total = network(windows)
+        total = network(windows).clone()
         for flip in flips[1:]:
-            total = total + network(windows.flip(flip)).flip(flip)
-        return total / len(flips)
+            total += network(windows.flip(flip)).flip(flip)
+        return total.div_(len(flips))
 
     return average

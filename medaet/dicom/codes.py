@@ -98,6 +98,7 @@ SLICES_DOUBLED = Code("IN-DOUBLED", "99MEDAET", "Duplicated slices left out")
 SLICES_TILTED = Code("IN-TILTED", "99MEDAET", "Slices tilted against their normal")
 SERIES_PARTED = Code("IN-PARTED", "99MEDAET", "One of several volumes of the series")
 IMAGES_LEFT_OUT = Code("IN-LEFT-OUT", "99MEDAET", "Images of the series left out")
+SERIES_INCOMPLETE = Code("IN-INCOMPLETE", "99MEDAET", "Incomplete series")
 LOSSY_COMPRESSION = Code("IN-LOSSY", "99MEDAET", "Lossy compressed input")
 
 # How frames were derived, and from what: PS3.16 CID 7203 and CID 7202.

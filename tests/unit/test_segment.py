@@ -97,6 +97,48 @@ def test_labels_are_those_of_interpolating_every_class_everywhere(
     assert float((found != expected).float().mean()) < 1e-4
 
 
+class SideBySide(Convolution):
+    """Gives its logits with a voxel's classes side by side in memory, in memory that the next call uses again."""
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(windows)
+        shape = (*logits.movedim(1, -1).shape,)
+        if getattr(self, "kept", torch.empty(0)).shape != shape:
+            self.kept = torch.empty(shape)
+        self.kept.copy_(logits.movedim(1, -1))
+        return self.kept.movedim(-1, 1)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("wanted_mm", [(1.0, 1.0, 1.0), (2.0, 1.7, 3.0)])
+@pytest.mark.parametrize(("mirror", "crop"), [((), False), ((0, 2), True)])
+@pytest.mark.parametrize("classes", [3, 20])
+def test_labels_do_not_depend_on_how_logits_lie_in_memory(
+    classes: int,
+    mirror: tuple[int, ...],
+    crop: bool,
+    wanted_mm: tuple[float, float, float],
+    activation: Activation,
+) -> None:
+    recipe = Recipe(wanted_mm, window=(8, 12, 8), mirror=mirror, crop=crop, activation=activation)
+    voxels = torch.full((1, 26, 30, 34), -1000.0)
+    voxels[:, 4:22, 5:24, 6:30] = _voxels(1, 18, 19, 24, rough=False)
+    expected = _segmented(voxels, (1.0, 1.0, 1.0), Convolution(1, classes), recipe)
+    found = _segmented(voxels, (1.0, 1.0, 1.0), SideBySide(1, classes), recipe)
+    assert float((found != expected).float().mean()) < 1e-4
+    assert found.min() != found.max()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (7, 2, 3, 4), (40, 1, 3, 4)])
+def test_winners_are_those_of_argmax(shape: tuple[int, ...]) -> None:
+    logits = torch.randint(-2, 3, shape, generator=torch.Generator().manual_seed(1)).float()
+    expected = torch.from_numpy(logits.numpy().argmax(0))  # the first of equals
+    for one in (logits, logits.movedim(0, -1).contiguous().movedim(-1, 0)):
+        assert torch.equal(labels.winners(one).long(), expected)
+
+
 @torch.inference_mode()
 def test_labels_do_not_depend_on_how_much_is_looked_at_in_one_go(
     monkeypatch: pytest.MonkeyPatch,
