@@ -74,29 +74,37 @@ class Sliding:
         Raises:
             PluginError: the network's output does not lie on the grid of its input.
         """
-        rows = self._rows()
-        total = sum(len(corners) for _, corners in rows)
-        done = 0
+        needed = self._needed()
         sums: _Sums | None = None
-        for start, corners in rows:
-            if sums is not None:
-                yield from sums.finish_until(start)
-            for first in range(0, len(corners), self.batch):
-                some = corners[first : first + self.batch]
-                self.on_windows(done, total, len(self.windows))
-                logits = network(_stacked(image, some, self.windows.size))
-                sums = sums or _Sums(self, logits, start)
-                sums.add(logits, some)
-                done += len(some)
+        for first in range(0, len(needed), self.batch):
+            some = needed[first : first + self.batch]
+            self.on_windows(first, len(needed), len(self.windows))
+            logits = self._checked(network(_stacked(image, some, self.windows.size)), some)
+            sums = sums or _Sums(self, logits, some[0][self.axis])
+            for one, corner in zip(sums.brought(logits), some, strict=True):
+                yield from sums.finish_until(corner[self.axis])
+                sums.add(one, corner)
         if sums is not None:
             yield from sums.finish_until(None)
 
-    def _rows(self) -> list[tuple[int, list[Shape]]]:
+    def _needed(self) -> list[Shape]:
+        """List the corners of windows row by row; a batch may hold the end of one row and the beginning of the next."""
         size = self.windows.size
         return [
-            (start, [one for one in row if self.occupied is None or self.occupied(one, size)])
-            for start, row in self.windows.rows(self.axis)
+            one
+            for _, row in self.windows.rows(self.axis)
+            for one in row
+            if self.occupied is None or self.occupied(one, size)
         ]
+
+    def _checked(self, logits: torch.Tensor, corners: Sequence[Shape]) -> torch.Tensor:
+        size = self.windows.size
+        if logits.ndim != 5 or (len(logits), *logits.shape[2:]) != (len(corners), *size):
+            raise PluginError(
+                f"the network turned windows of {size} voxels into an output of shape "
+                f"{tuple(logits.shape)}, expected ({len(corners)}, classes, *{size})"
+            )
+        return logits
 
 
 class _Sums:
@@ -118,25 +126,21 @@ class _Sums:
         self._weights = torch.zeros(shape, device=how.home)
         self._importance = gaussian(windows.size, how.home)
 
-    def add(self, logits: torch.Tensor, corners: Sequence[Shape]) -> None:
-        expected = (len(corners), self._sums.shape[0], *self._how.windows.size)
-        if tuple(logits.shape) != expected:
-            raise PluginError(
-                f"the network turned windows of {self._how.windows.size} voxels into an output of shape "
-                f"{tuple(logits.shape)}, expected {expected}"
-            )
-        # Adding in another order than both lie in memory takes ten times as long as copying first.
+    def brought(self, logits: torch.Tensor) -> torch.Tensor:
+        """Bring logits home, as the sums lie in memory: adding in another order takes ten times as long as copying."""
         logits = logits.to(self._how.home)
-        logits = logits if self._interleaved else logits.contiguous()
-        for one, corner in zip(logits, corners, strict=True):
-            at = list(corner)
-            at[self._how.axis] -= self._start
-            inside = tuple(
-                slice(begin, begin + length)
-                for begin, length in zip(at, self._how.windows.size, strict=True)
-            )
-            self._sums[(slice(None), *inside)].addcmul_(one, self._importance)
-            self._weights[inside] += self._importance
+        return logits if self._interleaved else logits.contiguous()
+
+    def add(self, logits: torch.Tensor, corner: Shape) -> None:
+        """Add the logits of one window (class, *window)."""
+        at = list(corner)
+        at[self._how.axis] -= self._start
+        inside = tuple(
+            slice(begin, begin + length)
+            for begin, length in zip(at, self._how.windows.size, strict=True)
+        )
+        self._sums[(slice(None), *inside)].addcmul_(logits, self._importance)
+        self._weights[inside] += self._importance
 
     def finish_until(self, start: int | None) -> Iterator[Slab]:
         """Hand on the planes before `start`, all when None, and make room behind the others."""

@@ -14,7 +14,6 @@ from medaet.compute import labels
 from medaet.compute.orient import Orientation
 from medaet.compute.resample import Grid, resample
 from medaet.compute.segment import prepare, segment
-from medaet.errors import FindingsError, PluginError
 from medaet.plugin.recipe import Activation, Alignment, Recipe
 
 UPRIGHT = Orientation()
@@ -270,28 +269,16 @@ def test_progress_is_told_window_by_window() -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_refused(value: float) -> None:
-    class Broken(nn.Module):
+def test_batches_are_full_but_for_the_last_whatever_a_row_holds() -> None:
+    class Sizes(Counted):
         def forward(self, windows: torch.Tensor) -> torch.Tensor:
-            logits = torch.cat([windows, windows], dim=1)
-            logits[0, 0, 3, 3, 3] = value
-            return logits
+            sizes.append(len(windows))
+            return super().forward(windows)
 
-    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
-    with pytest.raises(FindingsError, match="not finite"):
-        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), Broken(), recipe)
-
-
-@torch.inference_mode()
-def test_an_output_on_another_grid_is_refused() -> None:
-    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
-    with pytest.raises(PluginError, match=r"\(1, 2, 4, 4, 4\)"):
-        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), nn.Conv3d(1, 2, 2, stride=2), recipe)
-
-
-@torch.inference_mode()
-def test_more_classes_than_labels_can_name_are_refused() -> None:
-    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
-    with pytest.raises(PluginError, match="256 classes"):
-        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), nn.Conv3d(1, 256, 1), recipe)
+    sizes: list[int] = []
+    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8), overlap=0.0, skip_background=False)
+    voxels = _person()[:, :24, :40, :24]
+    prepared = prepare(voxels, (1, 1, 1), UPRIGHT, recipe, "CT")
+    found = segment(prepared, Sizes(), recipe, batch=4)
+    assert sizes == [4] * 11 + [1]  # five rows of nine windows
+    assert torch.equal(found, segment(prepared, Counted(), recipe, batch=1))

@@ -42,7 +42,7 @@ CANDIDATES: tuple[EngineName, ...] = (
 )
 """What "auto" tries: all that is made ready within seconds, after torch itself those first that mostly win."""
 RUNS = 3
-LONG_SECONDS = 1.0
+LONG_SECONDS = 0.5
 """A first run of this length is measurement enough: what getting warm adds to it is little."""
 BUDGET_SECONDS = 10.0
 """Once measuring has taken so long and two engines have run, no further one is tried: a first job waits for it."""
