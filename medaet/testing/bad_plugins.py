@@ -12,7 +12,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from medaet import Analysis, AnalysisRuntime, Findings, Segment, SeriesSelector, Volume, hookimpl
+from medaet import (
+    Analysis,
+    AnalysisRuntime,
+    Code,
+    Findings,
+    Segment,
+    SeriesSelector,
+    Volume,
+    hookimpl,
+)
 from medaet.dicom.codes import LUNG
 
 
@@ -126,6 +135,17 @@ class Escapes(Bad):
         context.Process(target=_linger, daemon=False).start()
 
 
+class Miscodes(Bad):
+    """Gives its concept a meaning with a character that the standard forbids there."""
+
+    name: ClassVar[str] = "bad-miscodes"
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Segment, and name it badly."""
+        code = Code("39607008", "SCT", "Lung\vor lungs")
+        return Findings([Segment("Dense", inputs["ct"].voxels > 0, code)])
+
+
 def _linger() -> None:
     import os
 
@@ -137,5 +157,5 @@ def _linger() -> None:
 def medaet_analyses() -> Sequence[type[Analysis]]:
     """Offer all of them."""
     return [
-        Transposed, Divides, Gambles, Leaks, Understates, Connects, Litters, Spawns, Escapes,
+        Transposed, Divides, Gambles, Leaks, Understates, Connects, Litters, Spawns, Escapes, Miscodes,
     ]  # fmt: skip

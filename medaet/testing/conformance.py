@@ -133,7 +133,7 @@ def keeps_the_manifest(subject: Subject) -> None:
 
 def stands_every_geometry(subject: Subject) -> None:
     """Axial, coronal, sagittal and oblique series, thin and thick slices: findings fit, encode and are proven."""
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         for number, (name, body) in enumerate(GEOMETRIES.items()):
             paths, volumes = subject.inputs(scratch / str(number), body)
             try:
@@ -145,7 +145,7 @@ def stands_every_geometry(subject: Subject) -> None:
 
 def stands_odd_inputs(subject: Subject) -> None:
     """Constant, extreme and fractional values give findings, or an error of medaet that says why not."""
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         for name, voxels in odd_bodies().items():
             _, volumes = subject.inputs(scratch / name, GEOMETRIES["axial"])
             odd = {
@@ -165,7 +165,7 @@ def stands_odd_inputs(subject: Subject) -> None:
 
 def is_deterministic(subject: Subject) -> None:
     """The same input gives the same findings, warm and in a new process."""
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         _, volumes = subject.inputs(scratch, GEOMETRIES["axial"])
         found = [_plain(subject.run(subject.warm, volumes, scratch)) for _ in range(2)]
         with subject.child() as child:
@@ -178,7 +178,7 @@ def is_deterministic(subject: Subject) -> None:
 
 def keeps_its_memory(subject: Subject) -> None:
     """Memory does not grow from run to run, and stays near what the manifest says."""
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         child = subject.warm
         _, volumes = subject.inputs(scratch, GEOMETRIES["axial"])
         sizes = []
@@ -199,7 +199,7 @@ def keeps_its_memory(subject: Subject) -> None:
 
 def stays_inside(subject: Subject) -> None:
     """No connection, no program, no file outside the folders it is given."""
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         log = scratch / "audit"
         (scratch / "work").mkdir()
         _, volumes = subject.inputs(scratch / "series", GEOMETRIES["axial"])
@@ -214,7 +214,7 @@ def stays_inside(subject: Subject) -> None:
 
 def ends_when_told(subject: Subject) -> None:
     """A run that is cancelled is gone at once, with everything it started."""
-    with subject.child() as child, _scratch() as scratch:
+    with subject.child() as child, scratch_folder() as scratch:
         _, volumes = subject.inputs(scratch, GEOMETRIES["axial"])
         started = time.monotonic()
         try:
@@ -233,20 +233,6 @@ def ends_when_told(subject: Subject) -> None:
             raise ConformanceError(
                 f"{left} processes outlived the run; start none that leave its group"
             )
-
-
-CHECKS: dict[str, Check] = {
-    check.__name__.replace("_", " "): check
-    for check in (
-        keeps_the_manifest,
-        stands_every_geometry,
-        stands_odd_inputs,
-        is_deterministic,
-        keeps_its_memory,
-        stays_inside,
-        ends_when_told,
-    )
-}
 
 
 def _cancel() -> None:
@@ -293,6 +279,7 @@ def _processes_of(home: Path | None) -> int:
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
+    """Give a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="medaet-conformance-") as folder:
         yield Path(folder)

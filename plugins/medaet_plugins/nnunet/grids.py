@@ -94,7 +94,7 @@ class Stream:
         how: Resampling,
         sparse: int | None,
         order: Sequence[int],
-        slab_bytes: int = 32 << 20,
+        slab_bytes: int = 8 << 20,
     ) -> None:
         orders = [how.order_z if axis == sparse else how.order for axis in range(3)]
         self._orders = [0 if one == 0 else 1 for one in orders]

@@ -66,10 +66,12 @@ class Decoder(nn.Module):
         self.seg_layers = nn.ModuleList(heads)
 
     def forward(self, skips: list[torch.Tensor]) -> torch.Tensor:
-        """Return the logits of the finest stage."""
-        x = skips[-1]
-        for number, (up, stage) in enumerate(zip(self.transpconvs, self.stages, strict=True)):
-            x = stage(torch.cat((up(x), skips[-number - 2]), 1))
+        """Return the logits of the finest stage; takes the skips out of the list, so that each goes early."""
+        x = skips.pop()
+        for up, stage in zip(self.transpconvs, self.stages, strict=True):
+            x = torch.cat((up(x), skips.pop()), 1)
+            for block in stage.convs:  # type: ignore[union-attr] # one by one: what a block was given goes behind it
+                x = block(x)
         logits: torch.Tensor = self.seg_layers[-1](x)
         return logits
 
