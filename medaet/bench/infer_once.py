@@ -84,8 +84,8 @@ def measure(
     """
     whole = cut(volume, case)
     run = prepared(case, way, device, cache)
-    corner = whole.voxels[: max(20, case.slices // 8), :400, :400].copy()  # more than one window
-    run(Volume(corner, whole.affine, whole.modality))  # engines get ready
+    some = whole.voxels[: max(20, case.slices // 8)].copy()
+    run(Volume(some, whole.affine, whole.modality))  # engines get ready, for more than one window
     Path("/proc/self/clear_refs").write_text("5")  # the kernel forgets the peak so far
     before = _status("VmRSS")
     if device.startswith("cuda"):
