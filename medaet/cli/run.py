@@ -16,6 +16,7 @@ from rich.console import Console
 from medaet.cli.features import write_features
 from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_table
 from medaet.cli.series import FoundSeries, choose, find_series, same_work
+from medaet.cli.watch import watched
 from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.dicom.decoders import Decoders
@@ -58,6 +59,9 @@ def run(  # noqa: PLR0913 -- one argument for each option
     module: Annotated[
         list[str] | None, typer.Option(help="a plugin module that is not installed")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="run again whenever the plugin's files change")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,6 +77,9 @@ def run(  # noqa: PLR0913 -- one argument for each option
         if analysis is None:
             known = ", ".join(sorted(registry.analyses)) or "none"
             raise ConfigError(f"no analysis named {name!r} is installed; installed are {known}")
+        if watch:
+            watched(analysis)
+            return
         settings = {**configured.plugins.get(name, {}), **_settings(setting or ())}
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))

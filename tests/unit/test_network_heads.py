@@ -195,6 +195,7 @@ def test_a_head_that_cannot_be_right_is_refused(
         _packed(TorchScript, write(TorchScript, network, text, tmp_path))
 
 
+@pytest.mark.slow
 def test_an_administrator_imports_a_detector_and_runs_it_on_files(tmp_path: Path) -> None:
     source = write(Onnx, Bones(), BOXES, tmp_path)
     config = tmp_path / "medaet.toml"
