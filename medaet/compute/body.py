@@ -1,5 +1,7 @@
 """Where the patient is: a generous mask, so that windows of air around the body need no network."""
 
+from itertools import pairwise
+
 import torch
 
 Box = tuple[slice, slice, slice]
@@ -43,7 +45,23 @@ def box(mask: torch.Tensor) -> Box | None:
 
 def _between(solid: torch.Tensor, axis: int) -> torch.Tensor:
     """Fill from the first to the last solid voxel along an axis."""
+    if (
+        axis == solid.ndim - 1
+    ):  # neighbours in memory are joined plane by plane faster than one by one
+        return _between(solid.transpose(-1, -2).contiguous(), axis - 1).transpose(-1, -2)
+    if solid.device.type == "cpu":
+        return _seen(solid, axis, range(solid.shape[axis])) & _seen(
+            solid, axis, range(solid.shape[axis] - 1, -1, -1)
+        )
     counted = solid.to(torch.uint8)
     seen = counted.cummax(axis).values
     ahead = counted.flip(axis).cummax(axis).values.flip(axis)
     return (seen & ahead).bool()
+
+
+def _seen(solid: torch.Tensor, axis: int, order: range) -> torch.Tensor:
+    """Mark what lies behind a solid voxel when planes are passed in some order."""
+    seen = solid.clone()
+    for before, now in pairwise(order):
+        seen.select(axis, now).logical_or_(seen.select(axis, before))
+    return seen

@@ -6,7 +6,7 @@ their classes interpolated. The result is exactly that of interpolating everythi
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from medaet.plugin.recipe import Activation
 
 BLOCK_BYTES = 32 * 1024 * 1024
 """About how much of the logits is looked at in one go."""
-POINTS = 1 << 17
+POINTS = 1 << 15
 NO_WEIGHT = 1e-30
 CERTAIN = 30.0
 """Logit of what is certain."""
@@ -171,46 +171,51 @@ class LabelMap:
         origin: tuple[int, int],
     ) -> None:
         """Interpolate where neighbours disagree, in place."""
-        mixed = torch.nonzero(points.reshape(-1) == MIXED)[:, 0]
+        mixed = torch.nonzero(points == MIXED)
         if not len(mixed):
             return
         needed = _corners(cells == MIXED, logits.shape[1:]).reshape(-1)
         table = self._table(number, _picked(logits, needed))
         slots = needed.cumsum(0).sub_(1)
-        flat = points.reshape(-1)
         for some in torch.split(mixed, POINTS):
-            corners, shares = self._neighbours(some, logits.shape[2:], origin)
+            at = some.unbind(1)
+            corners, shares = self._neighbours(at, logits.shape[2:], origin)
             values = functional.embedding_bag(
-                slots[corners], table, per_sample_weights=shares, mode="sum"
+                slots.index_select(0, corners.flatten()).reshape(corners.shape),
+                table,
+                per_sample_weights=shares,
+                mode="sum",
             )
             won = values[:, 0] > 0 if values.shape[1] == 1 else values.max(dim=1).indices
-            flat[some] = won.to(torch.uint8)
+            points[at] = won.to(torch.uint8)
 
     def _table(self, number: int, logits: torch.Tensor) -> torch.Tensor:
-        """Turn logits (voxel, class) into what is interpolated: probabilities, or the margin where two compete."""
+        """Turn logits (class, voxel) into what is interpolated: probabilities, or the margin where two compete."""
         if self._activation == "sigmoid":
-            return (torch.sigmoid(logits[:, number]) - 0.5)[:, None]
+            return (torch.sigmoid(logits[number]) - 0.5)[:, None]
         if self._classes == 2:
-            return (torch.sigmoid(logits[:, 1] - logits[:, 0]) - 0.5)[:, None]
-        return torch.softmax(logits, dim=1)
+            return (torch.sigmoid(logits[1] - logits[0]) - 0.5)[:, None]
+        if _interleaved(logits):
+            return torch.softmax(logits.T, dim=1)
+        return torch.softmax(logits, dim=0).T.contiguous()
 
     def _neighbours(
-        self, points: torch.Tensor, size: torch.Size, origin: tuple[int, int]
+        self, points: Sequence[torch.Tensor], size: torch.Size, origin: tuple[int, int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the eight neighbours of points on the volume's grid, as (point, 8) indices, and their shares."""
         begin, first = origin
-        rows, columns = self._outer[1], self._outer[2]
-        at = (points // (rows * columns) + begin, points // columns % rows, points % columns)
-        corner = torch.zeros_like(points)
+        at = (points[0] + begin, *points[1:])
+        corner = torch.zeros_like(points[0])
         for low, place, shift, length in zip(self._low, at, (first, 0, 0), (1, *size), strict=True):
-            corner = corner * length + low[place] - shift
+            corner = corner * length + low.index_select(0, place) - shift
         steps = [size[0] * size[1], size[1], 1]
-        indices, shares = corner[:, None], torch.ones_like(corner, dtype=torch.float32)[:, None]
+        offsets = torch.zeros(1, dtype=corner.dtype, device=corner.device)
+        shares = torch.ones((1, len(corner)), device=corner.device)
         for share, place, step, count in zip(self._share, at, steps, self._counts, strict=True):
-            upper = share[place][:, None]
-            indices = torch.cat([indices, indices + (step if count > 1 else 0)], dim=1)
-            shares = torch.cat([shares * (1 - upper), shares * upper], dim=1)
-        return indices, shares
+            upper = share.index_select(0, place)
+            offsets = torch.cat([offsets, offsets + (step if count > 1 else 0)])
+            shares = torch.cat([shares * (1 - upper), shares * upper])
+        return (corner + offsets[:, None]).T.contiguous(), shares.T.contiguous()
 
 
 def winners(logits: torch.Tensor) -> torch.Tensor:
@@ -243,9 +248,9 @@ def _joined(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def _picked(logits: torch.Tensor, needed: torch.Tensor) -> torch.Tensor:
-    """Pick voxels of logits (class, plane, ...) by a mask (plane * ...,): (voxel, class)."""
+    """Pick voxels of logits (class, plane, ...) by a mask (plane * ...,): (class, voxel), in memory as before."""
     flat = logits.reshape(logits.shape[0], -1)
-    return flat.T[needed] if _interleaved(logits) else flat[:, needed].T.contiguous()
+    return flat.T[needed].T if _interleaved(logits) else flat[:, needed]
 
 
 def _cells(winners: torch.Tensor) -> torch.Tensor:

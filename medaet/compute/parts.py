@@ -20,11 +20,14 @@ class Parts:
 
     def __init__(self, mask: Mask) -> None:
         self._shape = mask.shape
-        # one empty column behind each row parts the runs of one row from those of the next
+        # one empty column before each row parts the runs of one row from those of the one above
         self._width = mask.shape[2] + 1
         self._mask = np.zeros((*mask.shape[:2], self._width), np.bool_)
-        self._mask[..., :-1] = mask
-        edges = np.flatnonzero(np.diff(self._mask.ravel(), prepend=False))
+        self._mask[..., 1:] = mask
+        flat = self._mask.ravel()
+        edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        if mask.size and mask[-1, -1, -1]:
+            edges = np.append(edges, flat.size)
         self._starts, self._stops = edges[::2], edges[1::2]
         _, self._numbers = connected_components(self._touching(), directed=False)
         lengths = self._stops - self._starts
@@ -36,7 +39,7 @@ class Parts:
 
     def at(self, slice_: int, row: int, column: int) -> int:
         """Name the part that a voxel of the mask belongs to."""
-        place = (slice_ * self._shape[1] + row) * self._width + column
+        place = (slice_ * self._shape[1] + row) * self._width + column + 1
         return int(self._numbers[np.searchsorted(self._starts, place, "right") - 1])
 
     def mask(self, *numbers: int) -> Mask:
@@ -46,7 +49,7 @@ class Parts:
         few = bool(2 * inside <= self.sizes.sum())  # whichever is less to write
         found = np.zeros_like(self._mask) if few else self._mask.copy()
         found.ravel()[self._places(wanted if few else ~wanted)] = few
-        return np.ascontiguousarray(found[..., :-1])
+        return np.ascontiguousarray(found[..., 1:])
 
     def _places(self, wanted: Mask) -> Integers:
         """List where the voxels of some runs lie."""
