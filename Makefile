@@ -5,7 +5,7 @@
 #   make check   format, lint, types, import rules
 #   make bench   the benchmarks, printed as tables
 #   make ohif    the OHIF viewer, in which a test looks at results; npm fetches it
-#   make oracle  radiomic features beside other programs and data, which it fetches: two gigabytes, ten minutes
+#   make oracle  what is compared with other programs, data and versions, which it fetches: two gigabytes, ten minutes
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -43,6 +43,8 @@ oracle:
 	$(PYTHON) -m venv $(ORACLE)
 	$(ORACLE)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]' --requirement tests/oracle/requirements.txt
 	$(ORACLE)/bin/python -m pip download --quiet --no-deps --dest $(ORACLE) pycerr==2.5.1
+	$(ORACLE)/bin/python -m pip download --quiet --no-deps --dest $(ORACLE) monai==1.5.1
+	$(ORACLE)/bin/python -m pip download --quiet --no-deps --dest $(ORACLE) monai==1.6.1
 	$(ORACLE)/bin/python -m pytest -m oracle --timeout=0 $(PYTEST_ARGS)
 	$(ORACLE)/bin/python -m pytest tests/benchmarks/bench_features.py -o python_files='bench_*.py' --timeout=0 -q -s
 

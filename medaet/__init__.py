@@ -8,6 +8,7 @@ from medaet.dicom.structures import Structure, structure
 from medaet.dicom.volume import Volume
 from medaet.errors import MedaetError
 from medaet.plugin.analysis import Analysis, AnalysisRuntime, Settings
+from medaet.plugin.detection import Box, Classification, Detection
 from medaet.plugin.features import FeatureSettings
 from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.hookspecs import hookimpl
@@ -22,7 +23,10 @@ __all__ = [
     "Alignment",
     "Analysis",
     "AnalysisRuntime",
+    "Box",
+    "Classification",
     "Code",
+    "Detection",
     "Evaluation",
     "FeatureSettings",
     "Findings",

@@ -10,6 +10,7 @@ from medaet.errors import OutOfSpaceError
 from medaet.store.associations import AssociationStore, Share
 from medaet.store.files import Spool, sha256_of
 from medaet.store.instances import InstanceStore
+from medaet.store.states import INCOMPLETE
 from medaet.store.studies import StudyStore
 from medaet.store.tables import SeriesRow
 from medaet_daemon.completion import Judgement, Verdict, judge
@@ -104,7 +105,7 @@ class Assemble:
         if verdict.judgement is Judgement.COMPLETE and now - settled_at >= self._grace:
             return f"complete: {verdict.reason}"
         if verdict.judgement is Judgement.INCOMPLETE:
-            return f"incomplete after {longest}: {verdict.reason}" if is_overdue else None
+            return f"{INCOMPLETE} after {longest}: {verdict.reason}" if is_overdue else None
         if now - series.last_received_at >= self._quiet:
             return f"no instance for {self._quiet.total_seconds():g} s"
         return f"open for {longest}, the longest wait" if is_overdue else None

@@ -1,12 +1,16 @@
 """The inputs of a job: its series as files and as volumes, read the same way for analysing and for encoding."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from medaet.dicom.codes import SERIES_INCOMPLETE
 from medaet.dicom.decoders import Decoders
 from medaet.dicom.origin import check_one_patient
-from medaet.dicom.volume import Allocate, Volume
+from medaet.dicom.problem import Problem
+from medaet.dicom.volume import Volume
+from medaet.dicom.voxels import Allocate
 from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import Registry
 from medaet.queue.rows import Job
@@ -55,7 +59,8 @@ class Inputs:
         analysis = self._registry.analyses.get(job.analysis)
         paths = self.paths(job)
         check_one_patient(paths)
-        return read_inputs(analysis.inputs if analysis else {}, paths, self._decoders, allocate)
+        volumes = read_inputs(analysis.inputs if analysis else {}, paths, self._decoders, allocate)
+        return {role: self._told(volume, job, role) for role, volume in volumes.items()}
 
     def memory_mb(self, job: Job) -> int:
         """Return what the analysis says a run takes; 0 when it is not installed."""
@@ -65,3 +70,12 @@ class Inputs:
     def close(self) -> None:
         """End the decoder processes."""
         self._decoders.close()
+
+    def _told(self, volume: Volume, job: Job, role: str) -> Volume:
+        """Have a volume say so when its series was closed although something was missing."""
+        one = job.inputs[role]
+        reason = self._instances.why_incomplete(one.series_id, one.generation)
+        if reason is None:
+            return volume
+        problem = Problem(SERIES_INCOMPLETE, f"The series was analysed as it was, {reason}.")
+        return replace(volume, problems=(*volume.problems, problem))

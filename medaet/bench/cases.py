@@ -31,7 +31,7 @@ class Case:
 MONAI = "monai"
 CLASSICAL = "classical"
 WAYS = (MONAI, "medaet torch", "medaet", CLASSICAL)
-"""MONAI's tools; ours on the same torch operations; ours on the fastest engine installed; no network at all."""
+"""MONAI's tools; ours where only torch is installed; ours on the fastest engine installed; no network at all."""
 
 CASES: Mapping[str, Case] = {
     "lungs-48": Case("chest-ct, 512 x 512 x 48", 48),

@@ -17,6 +17,9 @@ from medaet.compute.sliding import Network
 from medaet.dicom.volume import Volume
 from medaet.plugin.recipe import Options, Recipe
 
+BATCH = 4
+"""Windows in one call of the network, as MONAI's bundles have it."""
+
 
 class MonaiRuntime(Runtime):
     """Segments as a MONAI bundle's inference.json says: resample, slide, softmax, invert, argmax."""
@@ -66,6 +69,11 @@ def _by_spacing(
 
 def _scores(image: torch.Tensor, network: Network, recipe: Recipe) -> torch.Tensor:
     logits = sliding_window_inference(
-        image, recipe.window, max(1, recipe.batch), network, overlap=recipe.overlap, mode="gaussian"
+        image,
+        recipe.window,
+        recipe.batch or BATCH,
+        network,
+        overlap=recipe.overlap,
+        mode="gaussian",
     )
     return torch.softmax(torch.as_tensor(logits), dim=1)

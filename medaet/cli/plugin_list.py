@@ -1,7 +1,7 @@
 """`medaet plugins list`: the registry, with what the tables know of each analysis."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import typer
 
@@ -11,9 +11,11 @@ from medaet.config.load import load
 from medaet.config.model import Config
 from medaet.errors import MedaetError
 from medaet.plugin.analysis import Analysis, weights_sha256
+from medaet.plugin.certificate import Certificate, CertificateStore
 from medaet.plugin.registry import Registry, discover
 from medaet.plugin.selector import SeriesSelector
 from medaet.queue.trials import last_failures
+from medaet.worker.peaks import PEAKS, Peaks
 
 COLUMNS = (
     "analysis",
@@ -23,6 +25,7 @@ COLUMNS = (
     "hash",
     "takes",
     "memory",
+    "certificate",
     "state",
     "last failure",
 )
@@ -48,7 +51,8 @@ def list_plugins(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
                 one["environment"],
                 str(one["weights_sha256"])[:HASH_DIGITS],
                 one["takes"],
-                f"{one['memory_mb']} MB",
+                one["memory"],
+                one["certificate"],
                 one["state"],
                 one["last_failure"],
             )
@@ -71,9 +75,12 @@ def wants(selector: SeriesSelector) -> str:
 
 def _rows(config: Config, registry: Registry) -> list[dict[str, object]]:
     failures = _failures(config)
+    certificates = CertificateStore(config.certificates_path).all()
+    peaks = _measured_mb(config)
     rows = []
     for name, one in sorted(registry.analyses.items()):
-        source = registry.sources[name]
+        source, weights = registry.sources[name], _hash(one)
+        measured = peaks.get(name)
         rows.append(
             {
                 "name": name,
@@ -81,9 +88,12 @@ def _rows(config: Config, registry: Registry) -> list[dict[str, object]]:
                 "title": one.title,
                 "source": str(source),
                 "environment": source.environment,
-                "weights_sha256": _hash(one),
+                "weights_sha256": weights,
                 "takes": "; ".join(wants(each) for each in one.inputs.values()),
                 "memory_mb": one.memory_mb,
+                "measured_mb": measured,
+                "memory": f"{measured} MB" if measured else f"about {one.memory_mb} MB",
+                "certificate": _certified(certificates, one, weights),
                 "state": _state(config, registry, name),
                 "last_failure": failures.get(name, ""),
             }
@@ -104,6 +114,28 @@ def _state(config: Config, registry: Registry, name: str) -> str:
         if one.analysis == name
     ]
     return "; ".join(said) or "no route"
+
+
+def _certified(certificates: Sequence[Certificate], analysis: type[Analysis], weights: str) -> str:
+    """Name the precisions that an analysis may compute in besides fp32, and where; or say that it has outgrown them."""
+    own = [one for one in certificates if one.analysis == analysis.name]
+    held = [
+        f"{one.precision} on {one.platform.get('device', 'another device')}"
+        for one in own
+        if one.version == analysis.version and one.weights_sha256 == weights
+    ]
+    return "; ".join(dict.fromkeys(held)) or ("of other weights" if own else "")
+
+
+def _measured_mb(config: Config) -> Mapping[str, int]:
+    """Read the most memory, of host or device, that runs of each analysis took, on whatever device."""
+    found: dict[str, int] = {}
+    for path in sorted(config.cache_path.glob(f"{PEAKS}*.json")):
+        for key, _, peak in Peaks(path).rows():
+            name = key.partition(" ")[0]
+            most = max(peak.host_bytes, peak.device_bytes) // 1_000_000
+            found[name] = max(most, found.get(name, 0))
+    return found
 
 
 def _hash(analysis: type[Analysis]) -> str:

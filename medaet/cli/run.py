@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.console import Console
 from medaet.cli.features import write_features
 from medaet.cli.output import AsJson, ConfigFile, exit_codes, print_json, print_table
 from medaet.cli.series import FoundSeries, choose, find_series, same_work
+from medaet.cli.watch import watched
 from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.dicom.decoders import Decoders
@@ -23,6 +24,7 @@ from medaet.dicom.volume import Volume
 from medaet.errors import ConfigError
 from medaet.plugin.analysis import Analysis, weights_sha256
 from medaet.plugin.certificate import CertificateStore
+from medaet.plugin.detection import Detection
 from medaet.plugin.findings import Findings
 from medaet.plugin.inputs import read_inputs
 from medaet.plugin.registry import discover
@@ -57,6 +59,9 @@ def run(  # noqa: PLR0913 -- one argument for each option
     module: Annotated[
         list[str] | None, typer.Option(help="a plugin module that is not installed")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="run again whenever the plugin's files change")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -72,6 +77,9 @@ def run(  # noqa: PLR0913 -- one argument for each option
         if analysis is None:
             known = ", ".join(sorted(registry.analyses)) or "none"
             raise ConfigError(f"no analysis named {name!r} is installed; installed are {known}")
+        if watch:
+            watched(analysis)
+            return
         settings = {**configured.plugins.get(name, {}), **_settings(setting or ())}
         registry.with_settings(name, settings)
         chosen = choose(analysis, find_series(paths))
@@ -230,9 +238,17 @@ def _report(
             for one in findings.segments
         ],
         "measurements": [asdict(one) for one in findings.measurements],
+        "detections": [_placed(one, volumes[str(one.role)]) for one in findings.detections],
+        "classifications": [asdict(one) for one in findings.classifications],
         "remarks": list(findings.remarks),
         "objects": objects,
     }
+
+
+def _placed(one: Detection, volume: Volume) -> dict[str, object]:
+    """Describe a box, also by its corners (8, 3) in mm, LPS+."""
+    corners = one.box.corners()[:, ::-1] @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    return {**asdict(one), "corners_mm": corners.round(4).tolist()}
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, object]:
@@ -249,14 +265,18 @@ def _settings(pairs: Sequence[str]) -> dict[str, object]:
     return found
 
 
-def _show(report: dict[str, object], out: Path) -> None:
-    segments = report["segments"]
-    assert isinstance(segments, list)
-    print_table(
-        ("segment", "ml"),
-        [(one["label"], f"{one['volume_ml']:.1f}") for one in segments],
-        empty="no segments",
-    )
+def _show(report: Mapping[str, Any], out: Path) -> None:
+    found = [(one["label"], f"{one['volume_ml']:.1f} ml") for one in report["segments"]]
+    found += [(one["label"], f"box, {one['score']:.0%}") for one in report["detections"]]
+    for one in report["classifications"]:
+        likely = "" if one["probability"] is None else f", {one['probability']:.0%}"
+        found.append((one["label"], ("detected" if one["present"] else "not detected") + likely))
+    found += [
+        (one["name"]["meaning"], f"{one['value']:.4g} {one['unit']['value']}")
+        for one in report["measurements"]
+        if one["of"] is None and one["value"] is not None
+    ]
+    print_table(("finding", "what"), found, empty="no findings")
     for path in sorted(out.glob("*.png")) + sorted(out.glob("*.dcm")) + [out / FINDINGS]:
         typer.echo(path)
     typer.echo(f"{report['seconds']} s on {report['device']}; not for diagnostic use")

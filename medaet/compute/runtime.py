@@ -1,12 +1,9 @@
 """The machine as an analysis sees it: a device, and inference on it."""
 
-import copy
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
-from weakref import WeakKeyDictionary
+from typing import TypeVar, Unpack
 
 import numpy as np
 import structlog
@@ -16,22 +13,25 @@ from safetensors.torch import load_file
 from torch import nn
 
 from medaet.compute.device import checked, limit_threads
-from medaet.compute.engines.calibration import calibrating
-from medaet.compute.engines.choice import Chosen, choose
-from medaet.compute.engines.engine import OnnxFile, Source, Task
-from medaet.compute.engines.fingerprint import fingerprint
+from medaet.compute.engines.engine import Source
+from medaet.compute.engines.networks import Networks
 from medaet.compute.engines.ready import Ready
 from medaet.compute.failures import is_out_of_memory
+from medaet.compute.heads import detected, predicted
 from medaet.compute.ladder import Rung
 from medaet.compute.orient import Orientation
+from medaet.compute.outputs import Outputs
 from medaet.compute.platform import title
 from medaet.compute.record import Record
-from medaet.compute.segment import prepare, segment
+from medaet.compute.segment import Prepared, prepare, segment, uploaded
 from medaet.compute.sliding import Network
 from medaet.dicom.volume import Volume
 from medaet.errors import OutOfMemoryError, PluginError
-from medaet.plugin.recipe import Options, Recipe
-from medaet.precision import Precision, Terms
+from medaet.plugin.detection import Candidate
+from medaet.plugin.recipe import BoxRecipe, Options, Recipe, ShownOptions
+from medaet.precision import Terms
+
+_T = TypeVar("_T")
 
 log = structlog.get_logger()
 
@@ -61,12 +61,11 @@ class Runtime:
         self._device = torch.device(checked(device))
         self._on_progress = on_progress
         self._terms = terms
-        self._cache = cache
         self._checkpoint = checkpoint
         self._record = Record()
         self._counted = (0, 0)
         self._rungs: dict[tuple[int, int, int], Rung] = {}
-        self._ready: WeakKeyDictionary[Source, dict[object, Ready]] = WeakKeyDictionary()
+        self._networks = Networks(self._device, terms, cache)
         limit_threads()
 
     @property
@@ -105,7 +104,7 @@ class Runtime:
 
     def tensor(self, volume: Volume) -> torch.Tensor:
         """Copy a volume's voxels to the device: float32, (1, slice, row, column)."""
-        return self._uploaded([volume], self._device).float()
+        return uploaded([volume], self._device).float()
 
     def segment(
         self,
@@ -134,22 +133,79 @@ class Runtime:
             OutOfMemoryError: memory does not suffice, in whatever smaller steps.
         """
         recipe = Recipe(spacing_mm=spacing_mm, **options)
-        volumes = [volume] if isinstance(volume, Volume) else list(volume)
-        rung = self._rungs.get(recipe.window) or Rung.top(
-            self._device, recipe.batch, self._terms.precision
-        )
-        while True:
-            try:
-                found = self._segmented(network, volumes, recipe, rung)
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                rung = self._stepped_down(rung, str(error).partition("\n")[0])
-            else:
-                self._rungs[recipe.window] = rung  # the next volume need not fail first
-                return found
-            # Only here, after the error with all that its frames hold has gone, is memory free again.
-            self._free()
+        volumes = _listed(volume)
+        return self._stepping(recipe, lambda rung: self._segmented(network, volumes, recipe, rung))
+
+    def predict(
+        self,
+        network: Source,
+        volume: Volume | Sequence[Volume],
+        *,
+        spacing_mm: tuple[float, float, float],
+        **options: Unpack[ShownOptions],
+    ) -> NDArray[np.float32]:
+        """Run a network that says something of a scan as a whole, such as the probability of a disease.
+
+        Args:
+            network: Maps (batch, channel, *window) to (batch, output); with a first length of 1 of the window, planes
+                (batch, channel, row, column). It runs as it is, in single precision.
+            volume: The input, or one for each channel on the same grid.
+            spacing_mm: Spacing the network was trained at. The middle of the scan is cut, or filled up, to the window.
+            **options: As those of `segment`.
+
+        Returns:
+            (part, output): one row, or one for each plane of the network's first axis.
+
+        Raises:
+            PluginError: the shape of the network's output cannot be right.
+            FindingsError: the network returned values that are not finite.
+            OutOfMemoryError: memory does not suffice, in whatever smaller steps.
+        """
+        recipe = Recipe(spacing_mm=spacing_mm, skip_background=False, **options)
+
+        def attempt(rung: Rung) -> NDArray[np.float32]:
+            prepared = self._prepared(_listed(volume), recipe, rung)
+            run = self._outputs(network, rung)
+            return predicted(prepared, run, recipe, rung.batch, self._checkpoint)
+
+        return self._stepping(recipe, attempt)
+
+    def detect(
+        self,
+        network: Source,
+        volume: Volume | Sequence[Volume],
+        boxes: BoxRecipe,
+        *,
+        spacing_mm: tuple[float, float, float],
+        **options: Unpack[ShownOptions],
+    ) -> list[Candidate]:
+        """Run a network that finds boxes, in sliding windows.
+
+        Args:
+            network: Maps (1, channel, *window) to boxes, scores and labels; see `medaet.compute.outputs.boxes`. It runs
+                as it is, in single precision.
+            volume: The input, or one for each channel on the same grid.
+            boxes: What the boxes mean, and which of them count.
+            spacing_mm: Spacing the network was trained at, along its axes.
+            **options: As those of `segment`; a length of 0 of the window is that of the scan.
+
+        Returns:
+            Boxes on the volume's own grid, the highest score first.
+
+        Raises:
+            PluginError: the shape of the network's output cannot be right.
+            FindingsError: the network returned values that are not finite.
+            OutOfMemoryError: memory does not suffice, in whatever smaller steps.
+        """
+        recipe = Recipe(spacing_mm=spacing_mm, skip_background=False, **options)
+        volumes = _listed(volume)
+
+        def attempt(rung: Rung) -> list[Candidate]:
+            prepared, run = self._prepared(volumes, recipe, rung), self._outputs(network, rung)
+            shape = volumes[0].voxels.shape
+            return detected(prepared, run, recipe, boxes, shape, self._checkpoint)
+
+        return self._stepping(recipe, attempt)
 
     @property
     def network_seconds(self) -> float:
@@ -161,17 +217,44 @@ class Runtime:
         record, self._record = self._record, Record()
         return record.told(self._terms, title(self._device))
 
+    def _stepping(self, recipe: Recipe, attempt: Callable[[Rung], _T]) -> _T:
+        """Try with less and less memory."""
+        rung = self._rungs.get(recipe.window) or Rung.top(
+            self._device, recipe.batch, self._terms.precision
+        )
+        while True:
+            try:
+                found = attempt(rung)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                rung = self._stepped_down(rung, str(error).partition("\n")[0])
+            else:
+                self._rungs[recipe.window] = rung  # the next volume need not fail first
+                return found
+            # Only here, after the error with all that its frames hold has gone, is memory free again.
+            self._free()
+
+    def _prepared(self, volumes: Sequence[Volume], recipe: Recipe, rung: Rung) -> Prepared:
+        first = volumes[0]
+        orientation = Orientation.towards(recipe.orientation, first.affine)
+        with torch.inference_mode():
+            voxels = uploaded(volumes, rung.device)
+            return prepare(voxels, first.spacing_mm, orientation, recipe, first.modality)
+
+    def _outputs(self, network: Source, rung: Rung) -> Outputs:
+        run = Outputs(self._networks.on(network, rung.device))
+        self._record.engines.add(run.name)
+        self._record.precisions.add("fp32")
+        return run
+
     def _segmented(
         self, network: Source | Network, volumes: Sequence[Volume], recipe: Recipe, rung: Rung
     ) -> NDArray[np.uint8]:
-        first = volumes[0]
         self._counted = (0, 0)
-        orientation = Orientation.towards(recipe.orientation, first.affine)
         with torch.inference_mode():
-            voxels = self._uploaded(volumes, rung.device)
-            prepared = prepare(voxels, first.spacing_mm, orientation, recipe, first.modality)
-            del voxels
-            run = self._made_ready(network, recipe, rung)
+            prepared = self._prepared(volumes, recipe, rung)
+            run = self._networks.ready(network, recipe.window, rung)
             labels = segment(
                 prepared,
                 run,
@@ -206,46 +289,6 @@ class Runtime:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _made_ready(self, network: Source | Network, recipe: Recipe, rung: Rung) -> Network:
-        """Find or prepare the engine of a network for windows of the recipe's shape."""
-        if not isinstance(network, nn.Module | OnnxFile):
-            return network
-        engines = self._ready.setdefault(network, {})
 
-        def choose_for(windows: torch.Tensor) -> Chosen:
-            there = network
-            if isinstance(network, nn.Module) and rung.device != self._device:
-                there = copy.deepcopy(network).to(rung.device)
-            return self._chosen(there, windows, rung.precision)
-
-        return engines.setdefault((recipe.window, rung), Ready(choose_for))
-
-    def _chosen(self, network: Source, windows: torch.Tensor, precision: Precision) -> Chosen:
-        terms = self._terms
-        named = bool(self._cache or terms.calibration or terms.quantised)
-        task = Task(
-            network,
-            windows,
-            precision,
-            fingerprint(network) if named else "",
-            self._cache,
-            Path(terms.quantised) if terms.quantised else None,
-        )
-        if precision == "int8" and not task.is_quantised:
-            task = replace(task, precision="fp32")  # as it was when the precision was verified
-        if terms.calibration:
-            return Chosen(calibrating(task, Path(terms.calibration)), {})
-        return choose(task, terms.engine)
-
-    def _uploaded(self, volumes: Sequence[Volume], device: torch.device) -> torch.Tensor:
-        """Copy voxels to a device in the type they have, (channel, slice, row, column)."""
-        shapes = {one.voxels.shape for one in volumes}
-        if len(shapes) != 1 or any(
-            not np.allclose(one.affine, volumes[0].affine, atol=1e-3) for one in volumes
-        ):
-            raise PluginError("the channels of one network input must lie on the same grid")
-        each = [torch.from_numpy(np.asarray(one.voxels)) for one in volumes]
-        whole = each[0][None] if len(each) == 1 else torch.stack(each)
-        if device.type == "cuda":  # from page-locked memory the copy runs beside other work
-            return whole.pin_memory().to(device, non_blocking=True)
-        return whole.to(device)
+def _listed(volume: Volume | Sequence[Volume]) -> list[Volume]:
+    return [volume] if isinstance(volume, Volume) else list(volume)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -12,6 +13,8 @@ from medaet.compute.orient import Orientation
 from medaet.compute.resample import Grid, resample
 from medaet.compute.sliding import Network, Slab, Sliding, mirrored
 from medaet.compute.windows import Occupied, Shape, Windows, padding
+from medaet.dicom.volume import Volume
+from medaet.errors import PluginError
 from medaet.plugin.recipe import Recipe
 
 PLANES = 8
@@ -35,6 +38,24 @@ class Prepared:
     grid: Grid
     orientation: Orientation
     box: Box | None = None
+
+
+def uploaded(volumes: Sequence[Volume], device: torch.device) -> torch.Tensor:
+    """Copy voxels to a device in the type they have, (channel, slice, row, column).
+
+    Raises:
+        PluginError: the volumes lie on several grids.
+    """
+    shapes = {one.voxels.shape for one in volumes}
+    if len(shapes) != 1 or any(
+        not np.allclose(one.affine, volumes[0].affine, atol=1e-3) for one in volumes
+    ):
+        raise PluginError("the channels of one network input must lie on the same grid")
+    each = [torch.from_numpy(np.asarray(one.voxels)) for one in volumes]
+    whole = each[0][None] if len(each) == 1 else torch.stack(each)
+    if device.type == "cuda":  # from page-locked memory the copy runs beside other work
+        return whole.pin_memory().to(device, non_blocking=True)
+    return whole.to(device)
 
 
 def prepare(
@@ -146,10 +167,15 @@ def _placed(slabs: Iterator[Slab], within: Box, shape: Shape, axis: int) -> Iter
     for one in reversed([one for one in range(3) if one != axis]):
         margins += [within[one].start, shape[one] - within[one].stop]
     for slab in slabs:
+        # padded as the sums lie in memory, whichever way that is
+        classes_last = slab.sums.stride(0) == 1
         for first in range(0, slab.weights.shape[0], PLANES):
             some = slice(first, first + PLANES)
+            sums = slab.sums[:, some]
             yield Slab(
                 slab.start + first + within[axis].start,
-                functional.pad(slab.sums[:, some], margins),
+                functional.pad(sums.movedim(0, -1), [0, 0, *margins]).movedim(-1, 0)
+                if classes_last
+                else functional.pad(sums, margins),
                 functional.pad(slab.weights[some], margins),
             )

@@ -13,23 +13,26 @@ import torch
 from medaet.compute.windows import Occupied, Shape, Windows, gaussian
 from medaet.errors import PluginError
 
+MANY_CLASSES = 16
+"""From here on it pays to leave the classes of a voxel side by side in memory, where a network gives them so."""
+
 
 class Network(Protocol):
     """Maps windows (batch, channel, *window) to logits (batch, class, *window)."""
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        """Run the network."""
+        """Run the network; its logits are valid until it is run again."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slab:
-    """Planes of which every window has been seen; valid until the next slab is asked for.
+    """Planes of which every window has been seen; the receiver's to change, valid until the next slab is asked for.
 
     Attributes:
         start: Number of the first plane along the stream axis.
         sums: Logits times weights, summed over windows: (class, plane, ...), the stream axis first, the other two in
-            the array's order.
+            the array's order. In memory the classes of a voxel lie side by side where the network gave many so.
         weights: What to divide by: (plane, ...); 0 where no window was needed.
     """
 
@@ -71,29 +74,37 @@ class Sliding:
         Raises:
             PluginError: the network's output does not lie on the grid of its input.
         """
-        rows = self._rows()
-        total = sum(len(corners) for _, corners in rows)
-        done = 0
+        needed = self._needed()
         sums: _Sums | None = None
-        for start, corners in rows:
-            if sums is not None:
-                yield from sums.finish_until(start)
-            for first in range(0, len(corners), self.batch):
-                some = corners[first : first + self.batch]
-                self.on_windows(done, total, len(self.windows))
-                logits = network(_stacked(image, some, self.windows.size))
-                sums = sums or _Sums(self, logits, start)
-                sums.add(logits, some)
-                done += len(some)
+        for first in range(0, len(needed), self.batch):
+            some = needed[first : first + self.batch]
+            self.on_windows(first, len(needed), len(self.windows))
+            logits = self._checked(network(_stacked(image, some, self.windows.size)), some)
+            sums = sums or _Sums(self, logits, some[0][self.axis])
+            for one, corner in zip(sums.brought(logits), some, strict=True):
+                yield from sums.finish_until(corner[self.axis])
+                sums.add(one, corner)
         if sums is not None:
             yield from sums.finish_until(None)
 
-    def _rows(self) -> list[tuple[int, list[Shape]]]:
+    def _needed(self) -> list[Shape]:
+        """List the corners of windows row by row; a batch may hold the end of one row and the beginning of the next."""
         size = self.windows.size
         return [
-            (start, [one for one in row if self.occupied is None or self.occupied(one, size)])
-            for start, row in self.windows.rows(self.axis)
+            one
+            for _, row in self.windows.rows(self.axis)
+            for one in row
+            if self.occupied is None or self.occupied(one, size)
         ]
+
+    def _checked(self, logits: torch.Tensor, corners: Sequence[Shape]) -> torch.Tensor:
+        size = self.windows.size
+        if logits.ndim != 5 or (len(logits), *logits.shape[2:]) != (len(corners), *size):
+            raise PluginError(
+                f"the network turned windows of {size} voxels into an output of shape "
+                f"{tuple(logits.shape)}, expected ({len(corners)}, classes, *{size})"
+            )
+        return logits
 
 
 class _Sums:
@@ -106,26 +117,30 @@ class _Sums:
         self._depth = windows.size[how.axis]
         shape = [*windows.shape]
         shape[how.axis] = self._depth
-        self._sums = torch.zeros((logits.shape[1], *shape), device=how.home)
+        classes = logits.shape[1]
+        self._interleaved = classes >= MANY_CLASSES and logits.stride(1) == 1
+        if self._interleaved:
+            self._sums = torch.zeros((*shape, classes), device=how.home).movedim(-1, 0)
+        else:
+            self._sums = torch.zeros((classes, *shape), device=how.home)
         self._weights = torch.zeros(shape, device=how.home)
         self._importance = gaussian(windows.size, how.home)
 
-    def add(self, logits: torch.Tensor, corners: Sequence[Shape]) -> None:
-        expected = (len(corners), self._sums.shape[0], *self._how.windows.size)
-        if tuple(logits.shape) != expected:
-            raise PluginError(
-                f"the network turned windows of {self._how.windows.size} voxels into an output of shape "
-                f"{tuple(logits.shape)}, expected {expected}"
-            )
-        for one, corner in zip(logits.to(self._how.home), corners, strict=True):
-            at = list(corner)
-            at[self._how.axis] -= self._start
-            inside = tuple(
-                slice(begin, begin + length)
-                for begin, length in zip(at, self._how.windows.size, strict=True)
-            )
-            self._sums[(slice(None), *inside)].addcmul_(one, self._importance)
-            self._weights[inside] += self._importance
+    def brought(self, logits: torch.Tensor) -> torch.Tensor:
+        """Bring logits home, as the sums lie in memory: adding in another order takes ten times as long as copying."""
+        logits = logits.to(self._how.home)
+        return logits if self._interleaved else logits.contiguous()
+
+    def add(self, logits: torch.Tensor, corner: Shape) -> None:
+        """Add the logits of one window (class, *window)."""
+        at = list(corner)
+        at[self._how.axis] -= self._start
+        inside = tuple(
+            slice(begin, begin + length)
+            for begin, length in zip(at, self._how.windows.size, strict=True)
+        )
+        self._sums[(slice(None), *inside)].addcmul_(logits, self._importance)
+        self._weights[inside] += self._importance
 
     def finish_until(self, start: int | None) -> Iterator[Slab]:
         """Hand on the planes before `start`, all when None, and make room behind the others."""
@@ -161,9 +176,9 @@ def mirrored(network: Network, axes: Sequence[int]) -> Network:
         flips += [[*flip, axis + 2] for flip in flips]
 
     def average(windows: torch.Tensor) -> torch.Tensor:
-        total = network(windows)
+        total = network(windows).clone()
         for flip in flips[1:]:
-            total = total + network(windows.flip(flip)).flip(flip)
-        return total / len(flips)
+            total += network(windows.flip(flip)).flip(flip)
+        return total.div_(len(flips))
 
     return average

@@ -69,7 +69,9 @@ MR_PROCEDURE = Code("25056-3", "LN", "MRI unspecified body region")
 
 # Words of a report, PS3.16 TID 1500 and TID 1501.
 COMMENT = Code("121106", "DCM", "Comment")
+DETECTED = Code("260373001", "SCT", "Detected")
 NOT_DETECTED = Code("260415000", "SCT", "Not detected")
+CERTAINTY = Code("111012", "DCM", "Certainty of Finding")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
 # Measurements without a code in SCT or DCM that we know of: a scheme of our own (PS3.16 §8.2).
@@ -96,6 +98,7 @@ SLICES_DOUBLED = Code("IN-DOUBLED", "99MEDAET", "Duplicated slices left out")
 SLICES_TILTED = Code("IN-TILTED", "99MEDAET", "Slices tilted against their normal")
 SERIES_PARTED = Code("IN-PARTED", "99MEDAET", "One of several volumes of the series")
 IMAGES_LEFT_OUT = Code("IN-LEFT-OUT", "99MEDAET", "Images of the series left out")
+SERIES_INCOMPLETE = Code("IN-INCOMPLETE", "99MEDAET", "Incomplete series")
 LOSSY_COMPRESSION = Code("IN-LOSSY", "99MEDAET", "Lossy compressed input")
 
 # How frames were derived, and from what: PS3.16 CID 7203 and CID 7202.

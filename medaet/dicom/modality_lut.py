@@ -7,7 +7,8 @@ from medaet.dicom.decode import Stored
 from medaet.dicom.image import Image
 from medaet.dicom.pixel_module import PixelDescription
 
-INT16 = np.iinfo(np.int16)
+LEAST, GREATEST = -(2**15), 2**15 - 1
+"""What int16 holds."""
 
 
 def put_whole(stored: Stored, image: Image, plane: NDArray[np.int16]) -> bool:
@@ -73,8 +74,8 @@ def used_bits(stored: Stored, pixels: PixelDescription) -> tuple[Stored, tuple[i
 
 
 def _fits(limits: tuple[int, int], slope: int, intercept: int) -> bool:
-    ends = [limit * slope + intercept for limit in limits]
-    return INT16.min <= min(ends) and max(ends) <= INT16.max
+    one, other = (limit * slope + intercept for limit in limits)
+    return LEAST <= one <= GREATEST and LEAST <= other <= GREATEST
 
 
 def _wrapped(number: int) -> np.int16:

@@ -30,8 +30,6 @@ NATIVE = DIRECT | {ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian}
 
 ENCAPSULATED_UNCOMPRESSED = "1.2.840.10008.1.2.1.98"
 
-INT16 = np.iinfo(np.int16)
-
 
 class PixelReader:
     """Reads stored values; the file of the last image stays open, because its next frame may be asked for.
@@ -101,10 +99,11 @@ class PixelReader:
         return view
 
     def _opened(self, image: Image) -> "_File":
-        if self._file is None or self._file.path != image.path:
+        path = os.fspath(image.path)  # words are compared faster than paths
+        if self._file is None or self._file.path != path:
             self.close()
             try:
-                self._file = _File(image.path)
+                self._file = _File(path)
             except OSError as error:
                 raise _named(error, image) from error
         return self._file
@@ -113,7 +112,7 @@ class PixelReader:
 class _File:
     """One open file of the series."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._fragments: list[tuple[Fragment, ...]] = []
@@ -132,7 +131,7 @@ class _File:
     @cached_property
     def inflated(self) -> bytes:
         """The data set of a deflated file."""
-        return read_elements(self.path.read_bytes()).content
+        return read_elements(Path(self.path).read_bytes()).content
 
     def frame(self, image: Image) -> bytes:
         """Return one compressed frame."""

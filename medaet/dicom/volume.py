@@ -1,6 +1,6 @@
 """A volume: voxels with their place in the patient, read from one series."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,21 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medaet.dicom.decode import CODESTREAMS, Stored
 from medaet.dicom.decoders import Decoders
 from medaet.dicom.geometry import Plane
 from medaet.dicom.image import Image
-from medaet.dicom.modality_lut import put_real, put_whole
-from medaet.dicom.pixels import PixelReader
 from medaet.dicom.problem import Problem
 from medaet.dicom.region import Region
 from medaet.dicom.stack import WHATEVER, Choice, Stack, read_stack
+from medaet.dicom.voxels import Allocate, Voxels, read_voxels
 from medaet.errors import RegistrationError
-
-Voxels = NDArray[np.int16] | NDArray[np.float32]
-
-Allocate = Callable[[tuple[int, int, int], "np.dtype[Any]"], NDArray[Any]]
-"""Makes the array that the voxels are read into: (slice, row, column), C order."""
 
 
 class Frames(Protocol):
@@ -172,7 +165,7 @@ def load(
     """Read the pixels of a stack whose headers are known; see `read_volume`."""
     images = stack.images
     return Volume(
-        voxels=_voxels(stack, decoders, allocate),
+        voxels=read_voxels(stack, decoders, allocate),
         affine=stack.grid.affine,
         modality=images[0].modality,
         planes=tuple(image.plane for image in images),
@@ -193,61 +186,3 @@ def _padding(images: Sequence[Image]) -> tuple[float, float] | None:
         return None
     ends = sorted(end * slope + intercept for end in padding)
     return ends[0], ends[1]
-
-
-def _voxels(stack: Stack, decoders: Decoders | None, allocate: Allocate) -> Voxels:
-    pixels = stack.images[0].pixels
-    shape = (stack.grid.slices, pixels.rows, pixels.columns)
-    with _Source(stack, decoders) as source:
-        whole = allocate(shape, np.dtype(np.int16))
-        if all(
-            put_whole(stored, image, whole[place]) for image, place, stored in source.planes(whole)
-        ):
-            return _interpolated(whole, stack)
-        del whole
-        real = allocate(shape, np.dtype(np.float32))
-        for image, place, stored in source.planes(None):
-            put_real(stored, image, real[place])
-    return _interpolated(real, stack)
-
-
-class _Source(PixelReader):
-    """The pixels of a stack, one image after the other."""
-
-    def __init__(self, stack: Stack, decoders: Decoders | None) -> None:
-        super().__init__()
-        self._stack = stack
-        # Run lengths are undone faster than handed from process to process.
-        is_slow = any(image.transfer_syntax_uid in CODESTREAMS for image in stack.images)
-        self._decoders = decoders if is_slow else None
-
-    def planes(self, into: NDArray[np.int16] | None) -> Iterator[tuple[Image, int, Stored]]:
-        """Yield each image, its slice and its stored values, which may lie in that slice already."""
-        images, slices = self._stack.images, self._stack.slices
-        if self._decoders is not None:
-            for index, stored in self._decoders.stored(images):
-                yield images[index], slices[index], stored
-            return
-        for image, place in zip(images, slices, strict=True):
-            yield (
-                image,
-                place,
-                self.stored(image) if into is None else self.into(image, into[place]),
-            )
-
-
-def _interpolated(voxels: Voxels, stack: Stack) -> Voxels:
-    """Fill the slices that no image lies on from those before and behind them."""
-    places = np.asarray(stack.grid.places)
-    exact = {place: k for k, place in enumerate(stack.slices) if stack.lies_on_slice(k)}
-    known = {k: voxels[place].copy() for k, place in enumerate(stack.slices) if place not in exact}
-    for number in range(stack.grid.slices):
-        if number in exact:
-            continue
-        behind = int(np.searchsorted(places, number).clip(1, places.size - 1))
-        before = behind - 1
-        share = (number - places[before]) / (places[behind] - places[before])
-        pair = [known[k] if k in known else voxels[stack.slices[k]] for k in (before, behind)]
-        mixed = pair[0] * (1 - share) + pair[1] * share
-        voxels[number] = np.rint(mixed) if voxels.dtype == np.int16 else mixed
-    return voxels

@@ -8,7 +8,8 @@ import structlog
 from medaet.network.admission import STOPPING, Admission, Caller, Refusal
 from medaet.network.conversation import Conversation
 from medaet.network.dimse import decode_command
-from medaet.network.negotiation import Agreement, agree, misunderstanding
+from medaet.network.habits import understood
+from medaet.network.negotiation import Agreement, misunderstanding
 from medaet.network.operations import Operation, Operations
 from medaet.network.pdu import (
     ABORT,
@@ -18,9 +19,7 @@ from medaet.network.pdu import (
     SERVICE_USER,
     UNEXPECTED_PARAMETER,
     UNEXPECTED_PDU,
-    AssociationRequest,
     ProtocolError,
-    decode_request,
     encode_abort,
     encode_reject,
     encode_release_response,
@@ -136,7 +135,7 @@ class Association:
             return
         if kind != ASSOCIATE_RQ:
             raise ProtocolError(f"a PDU of type {kind:02X} came first", UNEXPECTED_PDU)
-        request = decode_request(body)
+        request, agreement = understood(body, commitment=self._service.commitments is not None)
         caller = Caller(
             request.calling_ae_title, request.called_ae_title, self.address, certificate
         )
@@ -147,7 +146,7 @@ class Association:
             self._wire.send(encode_reject(refusal.result, refusal.source, refusal.diagnostic))
             self._wire.linger()
             return
-        self._serve_admitted(request, caller)
+        self._serve_admitted(agreement, caller)
 
     def _secured(self) -> str | None:
         """Shake hands if the connection is to be secure; return the SHA-256 of the peer's certificate, if any."""
@@ -160,14 +159,13 @@ class Association:
         """Take a seat for the association, or say why it gets none."""
         return STOPPING if self._service.is_stopping else self._service.admission.admit(caller)
 
-    def _serve_admitted(self, request: AssociationRequest, caller: Caller) -> None:
+    def _serve_admitted(self, agreement: Agreement, caller: Caller) -> None:
         service = self._service
         admission = service.admission
         sender = Sender(caller.calling_ae_title, caller.called_ae_title, caller.address)
         conversation = Conversation(sender)
         aborted: str | None = "a defect"
         try:
-            agreement = agree(request, commitment=service.commitments is not None)
             conversation.tell_refused(agreement.refused)
             self._wire.send(agreement.answer)
             self._is_established = True

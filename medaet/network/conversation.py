@@ -1,6 +1,7 @@
 """What one association has brought so far, and the line that tells of it in the end."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -40,13 +41,13 @@ class Conversation:
             reason=answer.reason,
         )
 
-    def tell_refused(self, sop_class_uids: list[str]) -> None:
+    def tell_refused(self, sop_class_uids: Sequence[str]) -> None:
         """Tell of presentation contexts that were not accepted."""
         if sop_class_uids:
             log.warning(
                 "context.refused",
                 calling_ae_title=self.sender.calling_ae_title,
-                sop_class_uids=sop_class_uids,
+                sop_class_uids=list(sop_class_uids),
                 remedy="send instances of patients' studies only, in a transfer syntax of the conformance statement",
             )
 

@@ -1,7 +1,7 @@
 """The answer to an association request: its presentation contexts, each accepted or not and why (PS3.8 §9.3.3.2)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from medaet.dicom.uid import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from medaet.network.admission import Refusal
@@ -10,6 +10,7 @@ from medaet.network.pdu import (
     APPLICATION_CONTEXT,
     AssociationRequest,
     ContextAnswer,
+    ProposedContext,
     encode_accept,
 )
 
@@ -39,8 +40,8 @@ class Agreement:
         maximum_length: Of the PDUs the requestor takes; 0 for any length.
     """
 
-    contexts: dict[int, Context]
-    refused: list[str]
+    contexts: Mapping[int, Context]
+    refused: tuple[str, ...]
     answer: bytes
     maximum_length: int
 
@@ -65,7 +66,7 @@ def agree(request: AssociationRequest, *, commitment: bool = False) -> Agreement
     accepted: dict[int, Context] = {}
     answers = []
     for proposed in request.contexts:
-        result, syntax = _chosen(proposed.abstract_syntax, proposed.transfer_syntaxes, commitment)
+        result, syntax = _chosen(proposed, commitment=commitment)
         answers.append(ContextAnswer(proposed.context_id, result, syntax))
         if result == ACCEPTED:
             accepted[proposed.context_id] = Context(
@@ -74,7 +75,7 @@ def agree(request: AssociationRequest, *, commitment: bool = False) -> Agreement
     taken = {context.abstract_syntax for context in accepted.values()}
     return Agreement(
         contexts=accepted,
-        refused=sorted({one.abstract_syntax for one in request.contexts} - taken),
+        refused=tuple(sorted({one.abstract_syntax for one in request.contexts} - taken)),
         answer=encode_accept(
             request,
             answers,
@@ -85,12 +86,9 @@ def agree(request: AssociationRequest, *, commitment: bool = False) -> Agreement
     )
 
 
-@lru_cache(maxsize=256)  # as many as peers have habits; each may be as long as a PDU
-def _chosen(
-    abstract_syntax: str, transfer_syntaxes: tuple[str, ...], commitment: bool
-) -> tuple[int, str]:
+def _chosen(proposed: ProposedContext, *, commitment: bool) -> tuple[int, str]:
     """Return the result for a presentation context, and its transfer syntax."""
-    syntaxes = usable(abstract_syntax, transfer_syntaxes, commitment=commitment)
+    syntaxes = usable(proposed.abstract_syntax, proposed.transfer_syntaxes, commitment=commitment)
     if syntaxes:
         return ACCEPTED, syntaxes[0]
     result = ABSTRACT_SYNTAX_REFUSED if syntaxes is None else TRANSFER_SYNTAXES_REFUSED

@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA_TF, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 
@@ -14,9 +13,6 @@ APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 """The DICOM application context, the only one there is (PS3.7 Annex A)."""
 
 _ITEM = struct.Struct(">BxH")
-LONGEST_REMEMBERED = 1024
-"""Bytes of a presentation context that is remembered as it was read; longer ones are nobody's habit."""
-
 _FIXED_BYTES = 68
 """Protocol version, AE titles and reserved fields, before the first item (PS3.8 Table 9-11)."""
 
@@ -184,7 +180,6 @@ def encode_abort(source: int, reason: int) -> bytes:
     return HEADER.pack(ABORT, 4) + bytes((0, 0, source, reason))
 
 
-@lru_cache(maxsize=4096)  # transfer syntaxes are those that we take
 def _answered(context_id: int, result: int, transfer_syntax: str) -> bytes:
     syntax = _item(_SYNTAX_ITEM, transfer_syntax.encode("ascii", "replace"))
     return _item(_CONTEXT_ANSWER_ITEM, bytes((context_id, 0, result, 0)) + syntax)
@@ -193,22 +188,13 @@ def _answered(context_id: int, result: int, transfer_syntax: str) -> bytes:
 def _proposed(content: bytes) -> ProposedContext:
     if len(content) < 4 or not content[0] & 1:
         raise ProtocolError("a presentation context has no odd ID")
-    read = _remembered if len(content) <= LONGEST_REMEMBERED else _syntaxes
-    return ProposedContext(content[0], *read(content[4:]))
-
-
-def _syntaxes(content: bytes) -> tuple[str, tuple[str, ...]]:
-    """Read the abstract syntax and the transfer syntaxes of a presentation context."""
     abstract_syntax, transfer_syntaxes = "", []
-    for kind, value in _items(content, 0):
+    for kind, value in _items(content, 4):
         if kind == _ABSTRACT_ITEM:
             abstract_syntax = _text(value)
         elif kind == _SYNTAX_ITEM:
             transfer_syntaxes.append(_text(value))
-    return abstract_syntax, tuple(transfer_syntaxes)
-
-
-_remembered = lru_cache(maxsize=1024)(_syntaxes)  # peers offer the same every time
+    return ProposedContext(content[0], abstract_syntax, tuple(transfer_syntaxes))
 
 
 def _maximum_length(content: bytes) -> int:

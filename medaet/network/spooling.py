@@ -14,7 +14,7 @@ from medaet.store.associations import Ending, Sender
 from medaet.store.engine import Database
 from medaet.store.files import Spool, sha256_of
 from medaet.store.instances import Arrived, Conflict, InstanceStore, Recorded
-from medaet.store.received import Received, ReceivedIndex
+from medaet.store.received import ReceivedIndex
 
 COMPARISONS = 5
 
@@ -44,7 +44,7 @@ class SpoolSink:
         self._arrivals = Arrivals(spool)
         self._instances = InstanceStore(database, clock, conflict=conflict)
         self._log = structlog.get_logger().bind()  # once: for every instance it would take its time
-        self._index = ReceivedIndex(database, self._instances, self._arrivals, clock)
+        self._index = ReceivedIndex(database, self._instances, clock)
 
     def congestion(self) -> str | None:
         """Say why nothing can be taken just now, before it has to be refused (see InstanceSink)."""
@@ -60,16 +60,15 @@ class SpoolSink:
         Raises:
             OutOfSpaceError, DatabaseUnavailableError, InstanceError: it is not promised.
         """
-        folder, stored = arrival.settle()
+        stored = arrival.settle()
         arrived = Arrived(intake, stored, sender, self._receiver)
-        recorded = self._index.add(Received(arrived, folder))
+        recorded = self._index.add(arrived)
         if recorded is not None:
             return recorded
-        digested = replace(stored, sha256=arrival.sha256())
-        received = Received(replace(arrived, stored=digested), folder)
+        arrived = replace(arrived, stored=replace(stored, sha256=arrival.sha256()))
         for _ in range(COMPARISONS):  # more than once only if others send the same at the same time
             self._digest(intake)
-            recorded = self._index.compare(received)
+            recorded = self._index.compare(arrived)
             if recorded is not None:
                 return recorded
         raise DatabaseUnavailableError("the instance is stored by others at the same time")

@@ -89,6 +89,9 @@ def _structures(live: Findings, other: Findings, seen: dict[str, _Seen]) -> None
 
 def _numbers(live: Findings, other: Findings, seen: dict[str, _Seen]) -> None:
     first, second = dict(_values(live)), dict(_values(other))
+    if live.detections or other.detections:
+        first["Detections"] = (float(len(live.detections)), "1")
+        second["Detections"] = (float(len(other.detections)), "1")
     for key, (value, unit) in first.items():
         if key not in second:
             seen[key].only_live += 1
@@ -104,6 +107,9 @@ def _values(findings: Findings) -> Iterator[tuple[str, tuple[float, str]]]:
         if one.value is not None:
             words = (one.of, one.name.meaning, one.derivation and one.derivation.meaning)
             yield ": ".join(word for word in words if word), (one.value, one.unit.value)
+    for each in findings.classifications:
+        if each.probability is not None:
+            yield f"{each.label}: probability", (100 * each.probability, "%")
 
 
 def _summary(what: str, seen: _Seen) -> Agreement:

@@ -15,9 +15,10 @@ from pydantic import BaseModel, ConfigDict
 from medaet.dicom.codes import Code
 from medaet.dicom.volume import Volume
 from medaet.errors import PluginError
+from medaet.plugin.detection import Candidate
 from medaet.plugin.findings import Findings
 from medaet.plugin.partner import Partner
-from medaet.plugin.recipe import Options
+from medaet.plugin.recipe import BoxRecipe, Options, ShownOptions
 from medaet.plugin.registration import Alignment
 from medaet.plugin.selector import SeriesSelector
 from medaet.precision import Limits
@@ -64,6 +65,29 @@ class AnalysisRuntime(Protocol):
         **options: Unpack[Options],
     ) -> NDArray[np.uint8]:
         """Run a network over a volume in sliding windows; see `medaet.compute.runtime.Runtime.segment`."""
+        ...
+
+    def predict(
+        self,
+        network: Any,
+        volume: Volume | Sequence[Volume],
+        *,
+        spacing_mm: tuple[float, float, float],
+        **options: Unpack[ShownOptions],
+    ) -> NDArray[np.float32]:
+        """Run a network that says something of a scan as a whole; see `medaet.compute.runtime.Runtime.predict`."""
+        ...
+
+    def detect(
+        self,
+        network: Any,
+        volume: Volume | Sequence[Volume],
+        boxes: BoxRecipe,
+        *,
+        spacing_mm: tuple[float, float, float],
+        **options: Unpack[ShownOptions],
+    ) -> list[Candidate]:
+        """Run a network that finds boxes; see `medaet.compute.runtime.Runtime.detect`."""
         ...
 
 

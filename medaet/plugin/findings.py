@@ -21,6 +21,7 @@ from medaet.dicom.codes import (
 )
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
+from medaet.plugin.detection import Classification, Detection
 from medaet.plugin.features import FeatureRequest, FeatureSettings
 from medaet.plugin.parametric_map import ParametricMap
 from medaet.plugin.registration import Registration, Resampled
@@ -116,6 +117,8 @@ class Findings:
         segments: Regions; those with an empty mask are reported as not found, and not encoded.
         measurements: Numbers.
         evaluations: Coded statements.
+        detections: Things with a box around each.
+        classifications: What the inputs as a whole show, or do not.
         remarks: Sentences for the reader of the report, such as a warning about the input.
         maps: Numbers for each voxel.
         failed: Names of structures that were looked for in vain because something went wrong; the report says so, and
@@ -130,19 +133,21 @@ class Findings:
     maps: Sequence[ParametricMap] = ()
     failed: Sequence[str] = ()
     evaluations: Sequence[Evaluation] = ()
+    detections: Sequence[Detection] = ()
+    classifications: Sequence[Classification] = ()
     registrations: Sequence[Registration] = ()
     resampled: Sequence[Resampled] = ()
 
     def __post_init__(self) -> None:
-        labels = [segment.label for segment in self.segments]
+        labels = self.labels
         self._check_followed()
         if len(set(labels)) != len(labels):
-            raise FindingsError(f"two segments have the same label among {', '.join(labels)}")
+            raise FindingsError(f"two findings have the same label among {', '.join(labels)}")
         told: list[Measurement | Evaluation] = [*self.measurements, *self.evaluations]
         for one in told:
             if one.of is not None and one.of not in labels:
                 raise FindingsError(
-                    f"measurement {one.name.meaning!r} names segment {one.of!r}, "
+                    f"measurement {one.name.meaning!r} names {one.of!r}, "
                     f"which is not among {', '.join(labels) or 'none'}"
                 )
 
@@ -152,26 +157,42 @@ class Findings:
         if len(set(looks)) != len(looks):
             raise FindingsError("two segments of one input are said to be the same thing")
 
+    @property
+    def labels(self) -> list[str]:
+        """The labels of everything that was found or looked for, each unique."""
+        return [
+            *(one.label for one in self.segments),
+            *(one.label for one in self.detections),
+            *(one.label for one in self.classifications),
+        ]
+
     def segment(self, label: str) -> Segment:
         """Return the segment with this label."""
         return next(segment for segment in self.segments if segment.label == label)
 
     def on(self, role: str) -> "Findings":
-        """Return the segments on the grid of one input, and nothing else."""
-        return Findings(segments=[one for one in self.segments if one.role == role])
+        """Return the segments and boxes on the grid of one input, and nothing else."""
+        return Findings(
+            segments=[one for one in self.segments if one.role == role],
+            detections=[one for one in self.detections if one.role == role],
+        )
 
     def located(self, inputs: Mapping[str, Volume]) -> "Findings":
-        """Check every mask and map against its input, and name that input.
+        """Check every mask, map and box against its input, and name that input.
 
         Raises:
-            FindingsError: one has another shape than its series, or names no input.
+            FindingsError: one has another shape than its series, lies outside of it, or names no input.
         """
         segments = [each.with_role(_role(each.label, each.role, inputs)) for each in self.segments]
         maps = [each.with_role(_role(each.label, each.role, inputs)) for each in self.maps]
         lying: list[Segment | ParametricMap] = [*segments, *maps]
         for one in lying:
             _check_shape(one, inputs)
-        return replace(self, segments=tuple(segments), maps=tuple(maps))
+        boxes = [each.with_role(_role(each.label, each.role, inputs)) for each in self.detections]
+        for each in boxes:
+            if not each.box.overlaps(inputs[str(each.role)].voxels.shape):
+                raise FindingsError(f"{each.label!r}: its box lies outside of its series")
+        return replace(self, segments=tuple(segments), maps=tuple(maps), detections=tuple(boxes))
 
     def resolved(self, inputs: Mapping[str, Volume]) -> "Findings":
         """Check every mask against its input and compute what is left to compute.
@@ -185,7 +206,7 @@ class Findings:
         located = self.located(inputs)
         found = {segment.label: segment for segment in located.segments}
         measured = [
-            item if item.value is not None else _computed(item, found[str(item.of)], inputs)
+            item if item.value is not None else _computed(item, found.get(str(item.of)), inputs)
             for item in self.measurements
         ]
         return replace(located, measurements=tuple(item for item in measured if item is not None))
@@ -195,11 +216,11 @@ def _role(label: str, role: str | None, inputs: Mapping[str, Volume]) -> str:
     if role is None:
         if len(inputs) != 1:
             raise FindingsError(
-                f"segment {label!r} must name its input, one of {', '.join(sorted(inputs))}"
+                f"{label!r} must name its input, one of {', '.join(sorted(inputs))}"
             )
         return next(iter(inputs))
     if role not in inputs:
-        raise FindingsError(f"segment {label!r} names input {role!r}, which there is not")
+        raise FindingsError(f"{label!r} names input {role!r}, which there is not")
     return role
 
 
@@ -212,7 +233,7 @@ def _check_shape(one: Segment | ParametricMap, inputs: Mapping[str, Volume]) -> 
 
 
 def _computed(
-    item: Measurement, segment: Segment, inputs: Mapping[str, Volume]
+    item: Measurement, segment: Segment | None, inputs: Mapping[str, Volume]
 ) -> Measurement | None:
     """Fill in the value; an empty segment has a volume of zero and no mean at all."""
     if item.request is not None:
@@ -221,6 +242,8 @@ def _computed(
         )
     if item.absent:
         return item
+    if segment is None:
+        raise FindingsError(f"{item.of!r} has no mask to measure {item.name.meaning!r} on")
     volume = inputs[str(segment.role)]
     if item.name == VOLUME:
         return replace(item, value=segment.count * volume.voxel_ml)

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from medaet.dicom.identity import hashed
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
 from medaet.plugin import bundle
+from medaet.plugin.detection import Box, Classification, Detection
 from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.mask import BooleanMask, Label, LabelMap, Mask
 from medaet.plugin.parametric_map import ParametricMap
@@ -39,6 +40,8 @@ def save(findings: Findings, folder: Path) -> None:
         "segments": [_described(one, arrays) for one in findings.segments],
         "measurements": [asdict(item) for item in findings.measurements],
         "evaluations": [asdict(item) for item in findings.evaluations],
+        "detections": [asdict(item) for item in findings.detections],
+        "classifications": [asdict(item) for item in findings.classifications],
         "remarks": list(findings.remarks),
         "failed": list(findings.failed),
         "maps": [
@@ -65,8 +68,9 @@ def load(folder: Path) -> Findings:
     try:
         content = json.loads(_bytes(folder / FINDINGS))
         listed = content["segments"]
-        if len(listed) > MAXIMUM_SEGMENTS:
-            raise FindingsError(f"{len(listed)} segments are more than {MAXIMUM_SEGMENTS}")
+        for kind in ("segments", "detections", "classifications"):
+            if len(content.get(kind, ())) > MAXIMUM_SEGMENTS:
+                raise FindingsError(f"{len(content[kind])} {kind} are more than {MAXIMUM_SEGMENTS}")
         label_maps: dict[str, LabelMap] = {}
         return Findings(
             segments=tuple(_segment(one, folder, label_maps) for one in listed),
@@ -74,6 +78,10 @@ def load(folder: Path) -> Findings:
             evaluations=tuple(
                 Evaluation(Code(**one["name"]), Code(**one["value"]), one["of"])
                 for one in content["evaluations"]
+            ),
+            detections=tuple(_detection(one) for one in content.get("detections", ())),
+            classifications=tuple(
+                _classification(one) for one in content.get("classifications", ())
             ),
             remarks=tuple(str(one) for one in content["remarks"]),
             failed=tuple(str(one) for one in content["failed"]),
@@ -228,6 +236,41 @@ def _measurement(one: Mapping[str, Any]) -> Measurement:
         parameters=tuple(str(words) for words in one["parameters"]),
         absent=str(one["absent"]),
     )
+
+
+def _detection(one: Mapping[str, Any]) -> Detection:
+    low, high = (_triple(one["box"][end]) for end in ("low", "high"))
+    return Detection(
+        str(one["label"]),
+        Box(low, high),
+        score=float(one["score"]),
+        role=one["role"],
+        **_concepts(one),
+    )
+
+
+def _classification(one: Mapping[str, Any]) -> Classification:
+    probability = one["probability"]
+    return Classification(
+        str(one["label"]),
+        present=bool(one["present"]),
+        probability=None if probability is None else float(probability),
+        **_concepts(one),
+    )
+
+
+def _concepts(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "code": Code(**one["code"]),
+        "category": Code(**one["category"]),
+        "modifier": _code(one["modifier"]),
+        "anatomic_region": _code(one["anatomic_region"]),
+    }
+
+
+def _triple(values: Sequence[float]) -> tuple[float, float, float]:
+    first, second, third = values
+    return float(first), float(second), float(third)
 
 
 def _bytes(path: Path) -> bytes:

@@ -8,7 +8,8 @@ import numpy as np
 from medaet.dicom.decoders import Decoders
 from medaet.dicom.drawing import with_regions
 from medaet.dicom.stack import WHATEVER, Choice
-from medaet.dicom.volume import Allocate, Volume, read_volume
+from medaet.dicom.volume import Volume, read_volume
+from medaet.dicom.voxels import Allocate
 from medaet.plugin.selector import SeriesSelector
 
 

@@ -4,6 +4,7 @@ A whole-body model names a hundred structures; as boolean arrays they would need
 label map. Everything behind the plugin contract therefore asks a mask for one slice at a time.
 """
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medaet.errors import FindingsError
+from medaet.plugin.detection import Box
 
 
 class Mask(Protocol):
@@ -177,3 +179,64 @@ class Label:
         chosen = np.zeros(int(np.iinfo(self.map.labels.dtype).max) + 1, np.bool_)
         chosen[[one for one in self.numbers if one < chosen.size]] = True
         return np.asarray(chosen[labels])
+
+
+class BoxMask:
+    """The voxels whose centres lie in a box; at least the nearest one.
+
+    Args:
+        box: On the grid.
+        shape: Slices, rows and columns of the grid.
+    """
+
+    def __init__(self, box: Box, shape: tuple[int, int, int]) -> None:
+        self._shape = shape
+        spans = zip(box.low, box.high, shape, strict=True)
+        self._spans = [_span(low, high, length) for low, high, length in spans]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Slices, rows and columns."""
+        return self._shape
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """Voxels in each slice."""
+        slices, rows, columns = self._spans
+        counts = np.zeros(self._shape[0], dtype=np.int64)
+        counts[slices] = (rows.stop - rows.start) * (columns.stop - columns.start)
+        return counts
+
+    def plane(self, number: int) -> NDArray[np.bool_]:
+        """Return one slice, (row, column)."""
+        return self._cut(0, number)
+
+    def whole(self) -> NDArray[np.bool_]:
+        """Return all slices."""
+        array = np.zeros(self._shape, dtype=np.bool_)
+        array[tuple(self._spans)] = True
+        return array
+
+    def across(self, axis: int, index: int) -> NDArray[np.bool_]:
+        """Return a cut through all slices, along one row (axis 1) or one column (axis 2)."""
+        return self._cut(axis, index)
+
+    def total(self, values: NDArray[Any]) -> float:
+        """Sum up, with 64 bits, the values at its voxels."""
+        return float(values[tuple(self._spans)].sum(dtype=np.float64))
+
+    def _cut(self, axis: int, index: int) -> NDArray[np.bool_]:
+        others = [one for one in range(3) if one != axis]
+        cut = np.zeros([self._shape[one] for one in others], dtype=np.bool_)
+        if self._spans[axis].start <= index < self._spans[axis].stop:
+            cut[tuple(self._spans[one] for one in others)] = True
+        return cut
+
+
+def _span(low: float, high: float, length: int) -> slice:
+    start, stop = math.ceil(low), math.floor(high) + 1
+    if stop <= start:
+        start = round((low + high) / 2)
+        stop = start + 1
+    start = min(max(start, 0), length - 1)
+    return slice(start, max(start + 1, min(stop, length)))

@@ -7,6 +7,8 @@ from typing import Any, Literal, TypedDict
 Alignment = Literal["edges", "centres"]
 Interpolation = Literal["nearest", "linear", "area", "cubic"]
 Activation = Literal["softmax", "sigmoid"]
+BoxMode = Literal["xyzxyz", "xxyyzz", "xyzwhd", "cccwhd"]
+BoxOrigin = Literal["centre", "edge"]
 
 SAME_AS_VOLUME = ""
 
@@ -16,8 +18,8 @@ def unchanged(image: Any) -> Any:
     return image
 
 
-class Options(TypedDict, total=False):
-    """The keyword arguments of `Runtime.segment` that have defaults; `Recipe` describes them."""
+class ShownOptions(TypedDict, total=False):
+    """How a network is shown a volume, whatever it returns: keyword arguments of `Runtime.predict` and `.detect`."""
 
     window: tuple[int, int, int]
     overlap: float
@@ -27,11 +29,37 @@ class Options(TypedDict, total=False):
     alignment: Alignment
     interpolation: Interpolation
     antialias: bool
+    batch: int
+
+
+class Options(ShownOptions, total=False):
+    """The keyword arguments of `Runtime.segment` that have defaults; `Recipe` describes them."""
+
     mirror: tuple[int, ...]
     activation: Activation
     skip_background: bool
     crop: bool
-    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRecipe:
+    """What the boxes of a detecting network mean, and which of them count.
+
+    Attributes:
+        mode: What six numbers say, as MONAI names it; x, y and z are the network's first, second and third axis: lowest
+            and highest places, the same by axis, lowest place and lengths, or middle and lengths.
+        origin: Where 0 lies: on the centre of the first voxel, as MONAI's affines have it, or on its outer edge.
+        threshold: The least score of a box that counts.
+        merge: Of two boxes of one class that overlap by more than this (intersection over union), the one with the
+            lower score is left out.
+        most: How many boxes count, those with the highest scores.
+    """
+
+    mode: BoxMode = "xyzxyz"
+    origin: BoxOrigin = "centre"
+    threshold: float = 0.5
+    merge: float = 0.22
+    most: int = 100
 
 
 @dataclass(frozen=True, slots=True)

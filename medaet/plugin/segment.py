@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from medaet.dicom.codes import ANATOMICAL_STRUCTURE, Code
 from medaet.dicom.structures import Structure
 from medaet.errors import FindingsError
-from medaet.plugin.mask import BooleanMask, Label, LabelMap, Mask
+from medaet.plugin.mask import BooleanMask, BoxMask, Label, LabelMap, Mask
 
 MAXIMUM_LABEL_LENGTH = 64
 """Segment Label (0062,0005) has value representation LO."""
@@ -85,7 +85,9 @@ class Segment:
         if colour is not None and not all(0 <= part <= 255 for part in colour):
             raise FindingsError(f"segment {label!r}: a colour has parts from 0 to 255")
         voxels = (
-            mask if isinstance(mask, BooleanMask | Label) else _boolean(label, np.asarray(mask))
+            mask
+            if isinstance(mask, BooleanMask | BoxMask | Label)
+            else _boolean(label, np.asarray(mask))
         )
         for name, value in (
             ("label", label.strip()),

@@ -86,8 +86,14 @@ def _subject(header: Dataset) -> list[str]:
 
 
 def _table(page: FPDF, findings: Findings) -> None:
-    """Write a line for each measurement, and one for each segment without any."""
+    """Write a line for each finding and measurement, and one for each segment without any."""
     measured = {item.of for item in findings.measurements}
+    for one in findings.detections:
+        _line(page, f"{one.label}: {one.code.meaning}, certainty {one.score:.0%}", size=10)
+    for each in findings.classifications:
+        words = "detected" if each.present else "not detected"
+        likely = "" if each.probability is None else f", probability {each.probability:.0%}"
+        _line(page, f"{each.label}: {words}{likely}", size=10)
     for item in findings.measurements:
         where = item.of or "Series"
         _line(page, f"{where}: {item.name.meaning} {_value(item)}", size=10, style="")

@@ -7,6 +7,7 @@ from highdicom import sr
 from pydicom import Dataset
 
 from medaet.dicom.codes import ANATOMICAL_STRUCTURE, LEFT, NOT_DETECTED, RIGHT
+from medaet.plugin.detection import Classification, Detection
 from medaet.plugin.findings import Evaluation, Findings, Measurement
 from medaet.plugin.segment import Segment
 from medaet.results.algorithm import MANUFACTURER, Algorithm
@@ -21,8 +22,9 @@ def measurement_groups(
     header: Dataset,
     segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
+    others: Sequence[sr.templates.Template] = (),
 ) -> list[sr.templates.Template]:
-    """Return the groups in the order of the segments, the one of the whole series last.
+    """Return the groups in the order of the segments, then others, and the one of the whole series last.
 
     A segment with voxels gets a volumetric group that references it; an empty one a plain group
     that says "not detected". Tracking identifier and UID come first in each, because viewers take
@@ -33,6 +35,7 @@ def measurement_groups(
         header: Header that tells the character set.
         segmentations: Headers of the SEG instances by role; a group refers to none where there is none.
         algorithm: The run.
+        others: Groups of what has no mask.
 
     Source:
         PS3.16 TID 1411, TID 1501, TID 300.
@@ -40,13 +43,14 @@ def measurement_groups(
     groups = [
         _group(segment, findings, header, segmentations, algorithm) for segment in findings.segments
     ]
+    groups += others
     if whole_series(findings) or not groups:
         groups.append(_series_group(findings, header, algorithm))
     return groups
 
 
 def point_groups(
-    findings: Findings, series: Mapping[str, SourceSeries], algorithm: Algorithm
+    segments: Sequence[Segment], series: Mapping[str, SourceSeries], algorithm: Algorithm
 ) -> list[sr.templates.Template]:
     """Return a further group for each segment, which holds a point in it, tied to the first by its tracking UID.
 
@@ -55,7 +59,7 @@ def point_groups(
     """
     return [
         _point_group(segment, point, series[str(segment.role)], algorithm)
-        for segment in findings.segments
+        for segment in segments
         if (point := point_of(segment, series[str(segment.role)].volume))
     ]
 
@@ -74,7 +78,7 @@ def _group(
     algorithm: Algorithm,
 ) -> sr.templates.Template:
     own = [item for item in findings.measurements if item.of == segment.label]
-    evaluations = _evaluations(findings, segment.label)
+    words = evaluations(findings, segment.label)
     shared = {
         "tracking_identifier": sr.TrackingIdentifier(
             uid=tracking_uid(segment, algorithm),
@@ -82,13 +86,13 @@ def _group(
         ),
         "finding_category": coded(segment.category),
         "finding_type": coded(segment.code),
-        "finding_sites": _finding_sites(segment),
-        "algorithm_id": _identification(algorithm, header, own),
-        "measurements": [_measurement(item) for item in own],
+        "finding_sites": finding_sites(segment),
+        "algorithm_id": identification(algorithm, header, own),
+        "measurements": [measurement(item) for item in own],
     }
     if not segment.count:
-        evaluations.append(sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED)))
-    shared["qualitative_evaluations"] = evaluations
+        words.append(sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED)))
+    shared["qualitative_evaluations"] = words
     if not segment.count:
         return sr.MeasurementsAndQualitativeEvaluations(**shared)
     encoded = segmentations.get(str(segment.role))
@@ -119,8 +123,8 @@ def _point_group(
         ),
         finding_category=coded(segment.category),
         finding_type=coded(segment.code),
-        finding_sites=_finding_sites(segment),
-        algorithm_id=_identification(algorithm, series.first, []),
+        finding_sites=finding_sites(segment),
+        algorithm_id=identification(algorithm, series.first, []),
     )
 
 
@@ -128,20 +132,21 @@ def _series_group(
     findings: Findings, header: Dataset, algorithm: Algorithm
 ) -> sr.templates.Template:
     measurements = [item for item in findings.measurements if item.of is None]
-    evaluations = _evaluations(findings, None)
+    words = evaluations(findings, None)
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
             uid=algorithm.uid("tracking"),
             identifier=fitting(algorithm.readable_title, header, length=LONG_STRING),
         ),
-        finding_type=None if measurements or evaluations else coded(NOT_DETECTED),
-        algorithm_id=_identification(algorithm, header, measurements),
-        measurements=[_measurement(item) for item in measurements],
-        qualitative_evaluations=evaluations,
+        finding_type=None if measurements or words else coded(NOT_DETECTED),
+        algorithm_id=identification(algorithm, header, measurements),
+        measurements=[measurement(item) for item in measurements],
+        qualitative_evaluations=words,
     )
 
 
-def _evaluations(findings: Findings, of: str | None) -> list[sr.QualitativeEvaluation]:
+def evaluations(findings: Findings, of: str | None) -> list[sr.QualitativeEvaluation]:
+    """Return the coded statements on one thing; None for the whole series."""
     return [
         sr.QualitativeEvaluation(coded(one.name), coded(one.value))
         for one in findings.evaluations
@@ -149,7 +154,8 @@ def _evaluations(findings: Findings, of: str | None) -> list[sr.QualitativeEvalu
     ]
 
 
-def _measurement(item: Measurement) -> sr.templates.Template:
+def measurement(item: Measurement) -> sr.templates.Template:
+    """Encode one number (PS3.16 TID 300)."""
     if item.value is None:
         raise ValueError(f"measurement {item.name.meaning!r} of {item.of!r} was never computed")
     return sr.Measurement(
@@ -161,14 +167,14 @@ def _measurement(item: Measurement) -> sr.templates.Template:
     )
 
 
-def _finding_sites(segment: Segment) -> list[sr.FindingSite]:
+def finding_sites(one: Segment | Detection | Classification) -> list[sr.FindingSite]:
     """Return where the finding is; an anatomical structure is its own site."""
-    site = segment.anatomic_region
-    if site is None and segment.category == ANATOMICAL_STRUCTURE:
-        site = segment.code
+    site = one.anatomic_region
+    if site is None and one.category == ANATOMICAL_STRUCTURE:
+        site = one.code
     if site is None:
         return []
-    side = segment.modifier if segment.modifier in (LEFT, RIGHT) else None
+    side = one.modifier if one.modifier in (LEFT, RIGHT) else None
     return [sr.FindingSite(coded(site), laterality=coded(side) if side else None)]
 
 
@@ -188,7 +194,7 @@ def _reference(encoded: Sequence[Dataset], tracked: str) -> sr.ReferencedSegment
     )
 
 
-def _identification(
+def identification(
     algorithm: Algorithm, header: Dataset, measurements: Sequence[Measurement]
 ) -> sr.AlgorithmIdentification:
     """Name the run, with its parameters and those of the measurements of a group."""

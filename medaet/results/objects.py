@@ -12,6 +12,7 @@ from medaet.plugin.segment import Segment
 from medaet.results.absences import spoken
 from medaet.results.algorithm import Algorithm
 from medaet.results.document import pdf_report
+from medaet.results.drawn import seen
 from medaet.results.form import Form, Kind, Part, overlap, parts
 from medaet.results.fusion import Fusion, told
 from medaet.results.header import save
@@ -40,7 +41,7 @@ from medaet.results.recipe import (
 from medaet.results.sc import Pixels, summary, summary_pictures
 from medaet.results.seg import write_segmentation
 from medaet.results.source import Source, SourceSeries, quiet
-from medaet.results.sr import comments, problems, report
+from medaet.results.sr import comments, pointed, problems, report
 
 __all__ = ["Algorithm", "Encoded", "Source", "encode"]
 
@@ -126,6 +127,7 @@ class _Run:
         self._results: list[Encoded] = []
         self._headers: dict[str, list[Dataset]] = {}
         self._segmentations: list[Path] = []
+        self._seen = seen(findings, source.volumes)
         self._drawn: dict[str, list[Pixels]] = {}
 
     def encode(self, recipe: Recipe) -> list[Encoded]:
@@ -204,7 +206,9 @@ class _Run:
             segmentations=self._segmentations if form.segments else [],
             sentences=self._sentences(),
             problems=list(dict.fromkeys(one.code.value for one in met)),
-            points=self._source.volumes if form.points else None,
+            points=pointed(self._findings, self._source.volumes, form),
+            roles=list(self._series),
+            surfaces=form.three_dimensional,
         )
         self._add("SR", written, path, prove_report(path, account))
 
@@ -216,14 +220,12 @@ class _Run:
             self._add("PM", header, path, proof)
 
     def _key_objects(self) -> None:
-        dataset = key_objects(self._findings, self._series, self._algorithm)
+        dataset = key_objects(self._seen, self._series, self._algorithm)
         if dataset is None:
             return
         path = self._path("ko")
         save(dataset, path)
-        planes = [
-            plane for one in self._series.values() for plane in key_planes(self._findings, one)
-        ]
+        planes = [plane for one in self._series.values() for plane in key_planes(self._seen, one)]
         self._add("KO", dataset, path, prove_key_objects(path, planes, self._originals))
 
     def _summary(self) -> None:
@@ -256,7 +258,7 @@ class _Run:
         """Draw the pictures of every input, once."""
         if not self._drawn:
             self._drawn = {
-                role: summary_pictures(volume, self._findings, self._algorithm)
+                role: summary_pictures(volume, self._seen.on(role), self._algorithm)
                 for role, volume in self._source.volumes.items()
             }
         return self._drawn

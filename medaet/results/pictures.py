@@ -5,6 +5,7 @@ from pathlib import Path
 
 from medaet.dicom.volume import Volume
 from medaet.plugin.findings import Findings
+from medaet.results.drawn import seen
 from medaet.results.fused import fused_pictures, write_fused
 from medaet.results.preview import write_preview
 
@@ -20,8 +21,9 @@ def write_pictures(
         findings: Resolved findings.
         title: Names the analysis; must not name the patient.
     """
+    shown = seen(findings, volumes)
     for role, volume in volumes.items():
-        own = findings.on(role)
+        own = shown.on(role)
         write_preview(folder / f"{role}.png", volume, own, title=title)
     for one in findings.resampled:
         if one.blended:

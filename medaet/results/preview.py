@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from medaet.dicom.volume import Volume
 from medaet.plugin.findings import Findings
+from medaet.plugin.mask import BoxMask
 from medaet.plugin.segment import Segment
 from medaet.results.colours import Colour, colours
 from medaet.results.panel import grey_window, panels
@@ -59,6 +60,11 @@ def legend(segments: Sequence[Segment], volume: Volume) -> list[tuple[str, str]]
     for segment in segments:
         count = segment.count
         if segment.voxels.shape != volume.voxels.shape:
+            continue
+        if isinstance(
+            segment.voxels, BoxMask
+        ):  # its volume is that of the box, which means nothing
+            lines.append((segment.label, segment.label))
             continue
         amount = f"{count * volume.voxel_ml:,.1f} ml" if count else "not detected"
         lines.append((segment.label, f"{segment.label}: {amount}"))

@@ -4,7 +4,7 @@ It shares no code with the encoder: pydicom reads tags, and the content tree is 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,9 @@ from pydicom import Dataset
 
 from medaet.dicom.volume import Volume
 from medaet.errors import ProofError
-from medaet.plugin.findings import Findings, Measurement
+from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
+from medaet.results.content import Item, items_of, numbers_of, prove_numbers, walk
 from medaet.results.original import (
     letters,
     parsed,
@@ -21,6 +23,7 @@ from medaet.results.original import (
     refused_when_malformed,
 )
 from medaet.results.proof import Expectation
+from medaet.results.proof_of_detections import prove_classifications, prove_detections
 from medaet.results.proof_of_points import prove_points
 
 _TRACKING_UID = "112040"
@@ -28,27 +31,7 @@ _GROUP = "125007"
 _REFERENCED_SEGMENT = "121191"
 _COMMENT = "121106"
 _PROBLEM = "IN-PROBLEM"
-_METHOD = "370129005"
-_VALUE_DIGITS = 9
 _TEMPLATE = "1500"
-
-_Number = tuple[str, str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One content item: what the tree says at one place."""
-
-    value_type: str
-    concept: str
-    dataset: Dataset
-
-    @property
-    def children(self) -> list["_Item"]:
-        return _items(self.dataset)
-
-    def named(self, concept: str) -> list["_Item"]:
-        return [child for child in self.children if child.concept == concept]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +45,9 @@ class Account:
         sentences: The sentences that it must hold; the character set may have changed their
             letters.
         problems: Code values of the problems of the inputs.
-        points: The volumes by role where each structure has a point in it.
+        points: What has a point in it.
+        roles: Of the inputs, in the order of `sources`.
+        surfaces: Whether boxes have coordinates in three dimensions.
     """
 
     findings: Findings
@@ -70,7 +55,14 @@ class Account:
     segmentations: Sequence[Path]
     sentences: Sequence[str]
     problems: Sequence[str] = ()
-    points: Mapping[str, Volume] | None = None
+    points: Sequence[Segment] = ()
+    roles: Sequence[str] = ()
+    surfaces: bool = True
+
+    @property
+    def volumes(self) -> Mapping[str, Volume]:
+        """The inputs by role."""
+        return {role: one.volume for role, one in zip(self.roles, self.sources, strict=True)}
 
 
 def prove_report(path: Path, expected: Account) -> dict[str, object]:
@@ -94,34 +86,54 @@ def prove_report(path: Path, expected: Account) -> dict[str, object]:
         _prove_template(dataset)
         _prove_completion(dataset, expected.findings)
         _prove_evidence(dataset, images | {str(each.SOPInstanceUID) for each in encoded})
-        items = list(_walk(_items(dataset)))
+        items = list(walk(items_of(dataset)))
         every = [item for item in items if item.concept == _GROUP]
         groups = [item for item in every if not _is_point(item)]
+        measurements = sum(len(numbers_of(group)) for group in groups)
+        count = len(groups)
         _prove_points([item.dataset for item in every if _is_point(item)], expected)
+        groups, boxes = _prove_others(groups, expected)
         references = _prove_groups(groups, expected.findings, encoded)
         _prove_sentences(items, expected.sentences)
         _prove_codes(items, expected)
-        measurements = sum(len(_numbers(group)) for group in groups)
     return {
-        "groups": len(groups),
+        "groups": count,
         "measurements": measurements,
         "segment_references": references,
         "images": len(images),
+        **boxes,
     }
 
 
-def _is_point(group: _Item) -> bool:
+def _is_point(group: Item) -> bool:
     return any(child.value_type == "SCOORD" for child in group.children)
 
 
 def _prove_points(groups: Sequence[Dataset], expected: Account) -> None:
-    volumes = expected.points or {}
+    volumes = expected.volumes if expected.points else {}
     shown = [
         one
-        for one in expected.findings.segments
-        if volumes and one.voxels.counts[np.asarray(volumes[str(one.role)].slices)].any()
+        for one in expected.points
+        if one.voxels.counts[np.asarray(volumes[str(one.role)].slices)].any()
     ]
     prove_points(groups, shown, volumes)
+
+
+def _prove_others(
+    groups: Sequence[Item], expected: Account
+) -> tuple[list[Item], dict[str, object]]:
+    """Compare the groups of what has no mask; return the remaining ones, and the figures."""
+    findings = expected.findings
+    first = len(findings.segments)
+    second = first + len(findings.detections)
+    third = second + len(findings.classifications)
+    if len(groups) < third:
+        raise ProofError(f"the report has {len(groups)} measurement groups for {third} findings")
+    pairs = zip(expected.roles, expected.sources, strict=False)
+    grids = {role: (one.volume, one.original) for role, one in pairs}
+    figures = prove_detections(groups[first:second], findings, grids, surfaces=expected.surfaces)
+    prove_classifications(groups[second:third], findings)
+    return [*groups[:first], *groups[third:]], figures
 
 
 def _prove_completion(dataset: Dataset, findings: Findings) -> None:
@@ -130,7 +142,7 @@ def _prove_completion(dataset: Dataset, findings: Findings) -> None:
         raise ProofError(f"the report is {dataset.CompletionFlag}, expected {wanted}")
 
 
-def _prove_codes(items: Sequence[_Item], expected: Account) -> None:
+def _prove_codes(items: Sequence[Item], expected: Account) -> None:
     """Compare coded statements, of segments and of the inputs, with those that must be there."""
     found = Counter(
         (item.concept, str(item.dataset.ConceptCodeSequence[0].CodeValue))
@@ -170,7 +182,7 @@ def _prove_evidence(dataset: Dataset, wanted: set[str]) -> None:
 
 
 def _prove_groups(
-    groups: Sequence[_Item], findings: Findings, segmentations: Sequence[Dataset]
+    groups: Sequence[Item], findings: Findings, segmentations: Sequence[Dataset]
 ) -> int:
     """Compare each group with its segment, and return how many refer to one."""
     whole = [item for item in findings.measurements if item.of is None]
@@ -179,7 +191,7 @@ def _prove_groups(
         ([item for item in findings.measurements if item.of == segment.label], segment)
         for segment in findings.segments
     ]
-    if len(groups) != len(expected) + bool(told or not expected):
+    if len(groups) != len(expected) + bool(told or not findings.labels):
         raise ProofError(
             f"the report has {len(groups)} measurement groups for {len(expected)} segments"
         )
@@ -194,31 +206,17 @@ def _prove_groups(
     }
     references = 0
     for group, (measurements, segment) in zip(groups, expected, strict=False):
-        _prove_numbers(group, measurements, segment.label)
+        prove_numbers(group, measurements, segment.label)
         references += _prove_reference(
             group, tracked, segment.label, found=segment.count > 0 and bool(segmentations)
         )
     if whole:
-        _prove_numbers(groups[-1], whole, "the series")
+        prove_numbers(groups[-1], whole, "the series")
     return references
 
 
-def _prove_numbers(group: _Item, measurements: Sequence[Measurement], where: str) -> None:
-    wanted = Counter(
-        (
-            item.name.value,
-            item.unit.value,
-            _written(item.value),
-            item.method.value if item.method else "",
-        )
-        for item in measurements
-    )
-    if Counter(_numbers(group)) != wanted:
-        raise ProofError(f"the report's measurements of {where!r} are not those of the analysis")
-
-
 def _prove_reference(
-    group: _Item, tracked: dict[tuple[str, int], tuple[str, str]], label: str, *, found: bool
+    group: Item, tracked: dict[tuple[str, int], tuple[str, str]], label: str, *, found: bool
 ) -> int:
     references = group.named(_REFERENCED_SEGMENT)
     if len(references) != int(found):
@@ -233,40 +231,9 @@ def _prove_reference(
     return 1
 
 
-def _prove_sentences(items: Sequence[_Item], sentences: Sequence[str]) -> None:
+def _prove_sentences(items: Sequence[Item], sentences: Sequence[str]) -> None:
     found = [letters(item.dataset.TextValue) for item in items if item.concept == _COMMENT]
     if found != [letters(sentence) for sentence in sentences]:
         raise ProofError(
             f"the report's {len(found)} comments are not the {len(sentences)} expected"
         )
-
-
-def _numbers(group: _Item) -> list[_Number]:
-    result = []
-    for item in group.children:
-        if item.value_type == "NUM":
-            measured = item.dataset.MeasuredValueSequence[0]
-            value = measured.get("FloatingPointValue", measured.NumericValue)
-            unit = measured.MeasurementUnitsCodeSequence[0].CodeValue
-            methods = [
-                str(one.dataset.ConceptCodeSequence[0].CodeValue) for one in item.named(_METHOD)
-            ]
-            result.append((item.concept, str(unit), _written(float(value)), "".join(methods)))
-    return result
-
-
-def _written(value: float | None) -> str:
-    return f"{value:.{_VALUE_DIGITS}g}"
-
-
-def _items(dataset: Dataset) -> list[_Item]:
-    return [
-        _Item(str(child.ValueType), str(child.ConceptNameCodeSequence[0].CodeValue), child)
-        for child in dataset.get("ContentSequence", [])
-    ]
-
-
-def _walk(items: Sequence[_Item]) -> Iterator[_Item]:
-    for item in items:
-        yield item
-        yield from _walk(item.children)

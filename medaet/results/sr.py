@@ -17,7 +17,10 @@ from medaet.dicom.codes import (
 from medaet.dicom.problem import Problem
 from medaet.dicom.volume import Volume
 from medaet.plugin.findings import Findings
+from medaet.plugin.segment import Segment
 from medaet.results.algorithm import MANUFACTURER, NOT_FOR_DIAGNOSTIC_USE, Algorithm
+from medaet.results.detected import classification_groups, detection_groups
+from medaet.results.drawn import boxes
 from medaet.results.header import (
     SERIES_NUMBERS,
     coded,
@@ -27,7 +30,7 @@ from medaet.results.header import (
 )
 from medaet.results.library import image_library
 from medaet.results.measurement import measurement_groups, point_groups
-from medaet.results.recipe import FULL_REPORT, PLAIN, Recipe
+from medaet.results.recipe import FULL_REPORT, PLAIN, Recipe, ReportForm
 from medaet.results.source import SourceSeries
 from medaet.results.stand_in import stand_ins
 
@@ -62,7 +65,7 @@ def report(
     document = sr.Comprehensive3DSR if form.three_dimensional else sr.ComprehensiveSR
     dataset: Dataset = document(
         evidence=evidence,
-        content=_content(findings, series, segmentations, algorithm, points=form.points),
+        content=_content(findings, series, segmentations, algorithm, form),
         series_instance_uid=algorithm.uid("SR", "series", *recipe.variant),
         series_number=SERIES_NUMBERS["SR"],
         sop_instance_uid=algorithm.uid("SR", "instance", *recipe.variant),
@@ -79,6 +82,12 @@ def report(
     return dataset
 
 
+def pointed(findings: Findings, volumes: Mapping[str, Volume], form: ReportForm) -> list[Segment]:
+    """Return what gets a point in it: everything where viewers want that, boxes where these cannot be written."""
+    found = boxes(findings, volumes) if form.points or not form.three_dimensional else []
+    return [*(findings.segments if form.points else ()), *found]
+
+
 def problems(volumes: Iterable[Volume]) -> list[Problem]:
     """Return the problems of all inputs, each once."""
     return list(dict.fromkeys(one for volume in volumes for one in volume.problems))
@@ -93,6 +102,7 @@ def comments(findings: Findings, algorithm: Algorithm, met: Sequence[Problem] = 
         met: Problems of the inputs.
     """
     absent = [one.label for one in findings.segments if not one.count]
+    absent += [one.label for one in findings.classifications if not one.present]
     warning = f"Results are {NOT_FOR_DIAGNOSTIC_USE}."
     return [
         *([warning] if algorithm.not_for_diagnostic_use else []),
@@ -106,7 +116,7 @@ def comments(findings: Findings, algorithm: Algorithm, met: Sequence[Problem] = 
 
 
 def _says_something(findings: Findings) -> bool:
-    told = (findings.segments, findings.measurements, findings.evaluations, findings.maps)
+    told = (findings.labels, findings.measurements, findings.evaluations, findings.maps)
     return any(told) or bool(findings.failed)
 
 
@@ -115,17 +125,21 @@ def _content(
     series: Mapping[str, SourceSeries],
     segmentations: Mapping[str, Sequence[Dataset]],
     algorithm: Algorithm,
-    *,
-    points: bool,
+    form: ReportForm,
 ) -> Dataset:
     primary = next(iter(series.values()))
-    groups = measurement_groups(findings, primary.first, segmentations, algorithm)
+    others = [
+        *detection_groups(findings, series, algorithm, surfaces=form.three_dimensional),
+        *classification_groups(findings, primary.first, algorithm),
+    ]
+    groups = measurement_groups(findings, primary.first, segmentations, algorithm, others)
+    volumes = {role: one.volume for role, one in series.items()}
     measurement_report = sr.MeasurementReport(
         observation_context=_observer(algorithm, primary.first),
         procedure_reported=coded(algorithm.procedure or _procedure(primary)),
         imaging_measurements=[
             *groups,
-            *(point_groups(findings, series, algorithm) if points else []),
+            *point_groups(pointed(findings, volumes, form), series, algorithm),
         ],
     )
     root: Dataset = measurement_report[0]

@@ -1,8 +1,8 @@
 """Instances on their way into the spool: written as they arrive, named once they are whole, synced before the answer.
 
-A file is `in/*.part` until its last byte is written, and has its final name before it is synced: so one commit of the
-file system's journal covers the bytes and the name. A power cut may therefore leave a named file that is not whole;
-it has no row then, and nobody was told of it.
+A file is `in/*.part` until its last byte is written, and has its final name before it is synced: so its bytes and its
+name are synced side by side, and one commit of the file system's journal covers both. A power cut may therefore leave a
+named file that is not whole; it has no row then, and nobody was told of it.
 """
 
 import contextlib
@@ -10,7 +10,8 @@ import hashlib
 import os
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from medaet.errors import OutOfSpaceError
@@ -24,33 +25,12 @@ from medaet.store.files import (
     sync,
     write_all,
 )
+from medaet.store.folder import Folder
 
-FILES_A_FOLDER = 4096
 BYTES_A_CHECK = 64 * 1024 * 1024
 """How much is written of one instance before the free space is looked at again."""
 
 HASHED_BYTES = 1024 * 1024
-
-
-class Folder:
-    """A folder of received instances, filled by one process."""
-
-    def __init__(self, path: Path, relative: str) -> None:
-        self.relative = relative
-        self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._numbers = iter(range(1, FILES_A_FOLDER + 1))
-
-    def next_name(self) -> str | None:
-        """Return a name that no file has yet; None when the folder is full."""
-        number = next(self._numbers, None)
-        return None if number is None else f"{number:04x}.dcm"
-
-    def sync(self) -> None:
-        """Make the names in it survive a power cut."""
-        os.fsync(self.descriptor)
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
 
 
 class Arrivals:
@@ -64,6 +44,7 @@ class Arrivals:
         self._spool = spool
         self._lock = threading.Lock()
         self._folder: Folder | None = None
+        self._syncer = ThreadPoolExecutor(1, "syncer")
 
     def open(self) -> "Arrival":
         """Begin an instance.
@@ -90,27 +71,29 @@ class Arrivals:
                 self._folder = None
         raise OutOfSpaceError(f"the spool {self._spool.root} loses its folders as they are made")
 
-    def abandon(self, folder: Folder) -> None:
+    def sync(self, folder: Folder, descriptor: int) -> None:
+        """Make the bytes of a file, and the names in its folder, survive a power cut, in mode power-loss.
+
+        Raises:
+            OSError: the file system could not do it; neither may be relied on.
+        """
+        if not self._spool.durable:
+            return
+        names = folder.begin_sync()
+        try:
+            os.fdatasync(descriptor)  # never tried twice: Linux drops what it failed to write
+        finally:
+            try:
+                names.result()
+            except OSError:
+                self._abandon(folder)
+                raise
+
+    def _abandon(self, folder: Folder) -> None:
         """Put nothing more into a folder whose names could not be synced: Linux says so only once."""
         with self._lock:
             if self._folder is folder:
                 self._folder = None
-
-    def sync(self, folders: Iterable[Folder]) -> None:
-        """Make names in folders survive a power cut, in mode power-loss.
-
-        Raises:
-            OutOfSpaceError: the file system could not do it; nothing in these folders may be relied on.
-        """
-        if not self._spool.durable:
-            return
-        with explained(self._spool.root):
-            for folder in folders:
-                try:
-                    folder.sync()
-                except OSError:
-                    self.abandon(folder)
-                    raise
 
     def _new_folder(self) -> Folder:
         shelf = self._spool.root / "instances"
@@ -121,7 +104,7 @@ class Arrivals:
         if self._spool.durable:
             sync(shelf)
             sync(self._spool.root)
-        self._folder = Folder(path, relative)
+        self._folder = Folder(path, relative, self._syncer)
         return self._folder
 
 
@@ -160,8 +143,8 @@ class Arrival:
             digest.update(self.read(offset, HASHED_BYTES))
         return digest.hexdigest()
 
-    def settle(self) -> tuple[Folder, ReceivedFile]:
-        """Give the file its name and, in mode power-loss, sync its bytes; its folder is left to the caller.
+    def settle(self) -> ReceivedFile:
+        """Give the file its name and, in mode power-loss, make both survive a power cut.
 
         Raises:
             OutOfSpaceError: the file system could not do it.
@@ -169,11 +152,8 @@ class Arrival:
         with explained(self._spool.root):
             folder, name = self._arrivals.place(self._path)
             self._path = f"{self._spool.root}/{name}"
-            if self._spool.durable:
-                os.fdatasync(
-                    self._descriptor
-                )  # never tried twice: Linux drops what it failed to write
-        return folder, ReceivedFile(name, self.size_bytes)
+            self._arrivals.sync(folder, self._descriptor)
+        return ReceivedFile(name, self.size_bytes)
 
     def close(self) -> None:
         """Leave the file where it is."""

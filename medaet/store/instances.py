@@ -18,6 +18,7 @@ from medaet.store.associations import Sender, begin
 from medaet.store.engine import Database
 from medaet.store.files import ReceivedFile
 from medaet.store.series import Series
+from medaet.store.states import INCOMPLETE
 from medaet.store.tables import InstanceRow, SeriesRow, StudyRow
 
 INSTANCE = cast(Table, InstanceRow.__table__)
@@ -176,6 +177,16 @@ class InstanceStore:
             Paths relative to the spool.
         """
         return [row.path for row in self._current(series_id, generation)]
+
+    def why_incomplete(self, series_id: int, generation: int) -> str | None:
+        """Say why a series that is closed is known to lack something; None when nothing is known to be missing."""
+        query = select(SeriesRow.close_reason).where(
+            SeriesRow.id == series_id,
+            SeriesRow.generation == generation,
+            SeriesRow.close_reason.startswith(INCOMPLETE),
+        )
+        with self._database.read() as session:
+            return session.scalar(query)
 
     def attributes(self, series_id: int) -> list[dict[str, str | int]]:
         """List what is kept of the current images of a series."""

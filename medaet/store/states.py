@@ -19,6 +19,10 @@ class AssociationOutcome(StrEnum):
     LOST = "lost"
 
 
+INCOMPLETE = "incomplete"
+"""How the reason begins for which a series is closed although something is known to be missing."""
+
+
 class SeriesState(StrEnum):
     """open -> closed -> dispatched; a late instance takes it back to open, as the next generation."""
 

@@ -269,6 +269,7 @@ def _plain(findings: Findings) -> object:
     return (
         [(one.label, one.count, np.packbits(one.mask).tobytes()) for one in findings.segments],
         [(one.name.value, one.of, one.value) for one in findings.measurements],
+        [*findings.detections, *findings.classifications],
         list(findings.remarks),
     )
 

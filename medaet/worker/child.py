@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -57,8 +58,7 @@ class WorkerChild:
     ) -> None:
         self.device = device
         self._sharing = sharing or Sharing()
-        share = 1 / self._sharing.children
-        self._setting = Setting(device, tuple(modules), share=share, **options)
+        self._setting = Setting(device, tuple(modules), **options)
         self._changed = threading.Condition()
         self._numbers = itertools.count(1)
         self._process: ChildProcess | None = None
@@ -66,8 +66,7 @@ class WorkerChild:
         self._begun: list[Ticket] = []  # the last is what the child works on
         self._blamed: Ticket | None = None
         self._leaks = Leaks()
-        self._retiring = False
-        self._draining = False
+        self._retiring = self._draining = False
         self._platform: dict[str, str] = {}
 
     @property
@@ -149,10 +148,13 @@ class WorkerChild:
 
     def close(self) -> None:
         """Kill the child and everything it started."""
-        with self._changed:
-            process = self._process
-        if process is not None:
+        if (process := self._process) is not None:
             process.end(ChildCrashedError("the worker child was closed"))
+
+    def hold(self, share: float) -> None:
+        """Let the running child keep models in no more than a share of the device's memory."""
+        if (process := self._process) is not None:
+            process.send({"kind": "share", "share": share})
 
     def _asked(self, request: Request, lender: Lender, expected: Peak) -> Ticket:
         """Hand a request to the child, starting or replacing it first where that is due."""
@@ -174,7 +176,12 @@ class WorkerChild:
         return ticket
 
     def _start(self) -> ChildProcess:
-        self._process = ChildProcess(self._setting, self._on_message, self._on_end)
+        setting = replace(self._setting, share=self._sharing.joined(self))
+        try:
+            self._process = ChildProcess(setting, self._on_message, self._on_end)
+        except MedaetError:
+            self._sharing.left(self)
+            raise
         self._leaks, self._retiring = Leaks(), False
         self._begun.clear()
         log.info("child.started", device=self.device, network_cut=self._process.network_cut)
@@ -283,6 +290,7 @@ class WorkerChild:
             if process is not self._process:
                 return
             self._process = None
+            self._sharing.left(self)
             guilty = self._blamed or (self._begun[-1] if self._begun else None)
             self._blamed = None
             self._begun.clear()

@@ -54,8 +54,8 @@ class Child:
         self._sending = threading.Lock()
         self._inbox = Inbox()
         self._memory = DeviceMemory(options.device, options.limit_bytes)
-        mine = int(options.share * self._memory.total_bytes)
-        self._warm = Warm(int(WARM_SHARE * mine), self._memory.used_bytes, total_bytes=mine)
+        self._warm = Warm(0, self._memory.used_bytes)
+        self._hold(options.share)
         self._begun = self._depth = 0
         self._writer = ThreadPoolExecutor(1, "findings")
         self._writing: Future[None] | None = None
@@ -66,7 +66,11 @@ class Child:
         for work, name in ((self._beat, "alive"), (self._receive, "requests")):
             threading.Thread(target=work, name=name, daemon=True).start()
         while True:
-            self._work_on(self._inbox.next())
+            message = self._inbox.next()
+            if message["kind"] == "share":
+                self._hold(float(message["share"]))
+            else:
+                self._work_on(message)
 
     def _receive(self) -> None:
         try:
@@ -80,6 +84,11 @@ class Child:
                     self._inbox.put(message)
         except MedaetError:
             os._exit(0)  # the agent has gone, or wants this child no more
+
+    def _hold(self, share: float) -> None:
+        """Keep models in a share of the device's memory, or of the host's."""
+        mine = int(share * self._memory.total_bytes)
+        self._warm.resize(int(WARM_SHARE * mine), mine)
 
     def _work_on(self, request: Message) -> None:
         before, self._current = self._current, request

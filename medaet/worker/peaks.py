@@ -13,6 +13,8 @@ from medaet.worker.request import Request
 REMEMBERED = 8
 """The highest of so many last runs counts: what a new version of an analysis takes is learned soon."""
 MARGIN = 1.1
+PEAKS = "peaks-"
+"""What the files begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Peaks:
 
 def peaks_file(cache: Path, device: str) -> Path:
     """Name the file of one device."""
-    return cache / f"peaks-{device.replace(':', '-')}.json"
+    return cache / f"{PEAKS}{device.replace(':', '-')}.json"
 
 
 def _key(request: Request) -> str:

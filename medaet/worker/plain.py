@@ -66,6 +66,14 @@ class PlainRuntime:
         """Refuse."""
         raise _without_torch()
 
+    def predict(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse."""
+        raise _without_torch()
+
+    def detect(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse."""
+        raise _without_torch()
+
 
 def features_of(findings: Findings, inputs: Mapping[str, Volume], device: str) -> Findings:
     """Compute the features that findings ask for.

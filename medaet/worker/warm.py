@@ -84,6 +84,11 @@ class Warm:
         self._kept[key] = one
         self.shrink(self._limit_bytes)
 
+    def resize(self, limit_bytes: int, total_bytes: int) -> None:
+        """Set both limits anew; those that do not fit go."""
+        self._limit_bytes, self._total_bytes = limit_bytes, total_bytes
+        self.shrink(limit_bytes)
+
     def shrink(self, limit_bytes: int) -> None:
         """Let those used longest ago go until the others take no more than a limit."""
         gone = False

@@ -15,13 +15,14 @@ from medaet import Findings, Volume
 from medaet.compute.runtime import Runtime
 from medaet.dicom.volume import read_volume
 from medaet.plugin.registry import discover
+from medaet.precision import Terms
 
 pytestmark = pytest.mark.slow
 
 
 def _analysed(folder: Path) -> tuple[Volume, Findings]:
     volume = read_volume(sorted(folder.glob("*.dcm")))
-    runtime = Runtime("cpu")
+    runtime = Runtime("cpu", terms=Terms(engine="eager"))
     analysis = discover().with_settings("brain-mr", {})
     analysis.load(runtime)
     inputs = {"mr": volume}

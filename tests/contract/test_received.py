@@ -11,13 +11,12 @@ import pytest
 from sqlalchemy import select, text
 
 from medaet.dicom.intake import Intake
-from medaet.errors import OutOfSpaceError
 from medaet.store.arrivals import Arrivals
 from medaet.store.associations import AssociationStore, Ending, Sender
 from medaet.store.engine import Database
 from medaet.store.files import Spool
 from medaet.store.instances import Arrived, InstanceStore, Recorded
-from medaet.store.received import Received, ReceivedIndex
+from medaet.store.received import ReceivedIndex
 from medaet.store.studies import StudyStore
 from medaet.store.tables import AssociationOutcome, InstanceRow, SeriesRow, SeriesState
 from medaet.testing.clock import FakeClock
@@ -32,13 +31,11 @@ def arrivals(tmp_path: Path) -> Arrivals:
 
 
 @pytest.fixture
-def index(
-    database: Database, instances: InstanceStore, arrivals: Arrivals, clock: FakeClock
-) -> ReceivedIndex:
-    return ReceivedIndex(database, instances, arrivals, clock)
+def index(database: Database, instances: InstanceStore, clock: FakeClock) -> ReceivedIndex:
+    return ReceivedIndex(database, instances, clock)
 
 
-Receive = Callable[..., Received]
+Receive = Callable[..., Arrived]
 
 
 @pytest.fixture
@@ -47,14 +44,14 @@ def received(arrivals: Arrivals) -> Receive:
 
     def receive(
         number: int = 1, *, series: int = 1, study: int = 1, sender: str = "CT1"
-    ) -> Received:
+    ) -> Arrived:
         arrival = arrivals.open()
         arrival.write([b"%d" % number])
-        folder, stored = arrival.settle()
+        stored = arrival.settle()
         arrival.close()
         taken = intake(header(number, series=series, study=study))
         sent_by = senders.setdefault(sender, Sender(sender, "MEDAET", "10.0.0.7"))
-        return Received(Arrived(_placed(taken), stored, sent_by, "host/0"), folder)
+        return Arrived(_placed(taken), stored, sent_by, "host/0")
 
     return receive
 
@@ -158,7 +155,7 @@ def test_association_is_recorded_with_what_it_brought_and_how_it_ended(
         (2, None),
         (1, None),
     ]
-    index.end(one.arrived.sender, Ending(AssociationOutcome.RELEASED, 2, 1, 1000))
+    index.end(one.sender, Ending(AssociationOutcome.RELEASED, 2, 1, 1000))
     index.end(Sender("NOBODY", "MEDAET"), Ending(AssociationOutcome.ABORTED, 0, 0, 0))
     assert [share.outcome for share in associations.of_series(1)] == [
         AssociationOutcome.RELEASED,
@@ -197,30 +194,12 @@ def test_failed_transaction_leaves_the_index_usable(
     assert index.add(received(3)) is not None
 
 
-def test_folder_that_cannot_be_synced_leaves_no_row(
-    database: Database,
-    instances: InstanceStore,
-    clock: FakeClock,
-    tmp_path: Path,
-    received: Receive,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Broken(Arrivals):
-        def sync(self, folders: object) -> None:
-            raise OutOfSpaceError("no")
-
-    index = ReceivedIndex(database, instances, Broken(Spool(tmp_path / "spool")), clock)
-    with pytest.raises(OutOfSpaceError):
-        index.add(received(1))
-    assert _rows(database) == []
-
-
 @pytest.mark.postgres
 def test_connection_that_breaks_is_made_anew(
-    postgres_url: str, clock: FakeClock, arrivals: Arrivals, received: Receive
+    postgres_url: str, clock: FakeClock, received: Receive
 ) -> None:
     with contextlib.closing(Database(postgres_url)) as database:
-        index = ReceivedIndex(database, InstanceStore(database, clock), arrivals, clock)
+        index = ReceivedIndex(database, InstanceStore(database, clock), clock)
         index.add(received(1))
         index.add(received(2))
         with database.write() as session:

@@ -11,19 +11,18 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from medaet import Findings, Segment, Volume
+from medaet import Analysis, Findings, Segment, Volume
 from medaet.compute.runtime import Runtime
 from medaet.config.model import Peer
 from medaet.demo.scans import write_scan
-from medaet.dicom.codes import BRAIN, LEFT, LUNG, RIGHT
 from medaet.network import scu
-from medaet.plugin.findings import Measurement
 from medaet.results.colours import colours
 from medaet.results.point import point_of
 from medaet.results.profile import PROFILES, pairs, plan
 from medaet.testing.run import algorithm, encoded, source_of
 from medaet.testing.shapes import FindsShapes
-from medaet_plugins.chest_ct.labels import classical_lungs
+from medaet_plugins.brain_mr import BrainMR
+from medaet_plugins.chest_ct import ChestCT
 from tests.acceptance.matrix import cases, places, write
 from tests.interop.viewer import (
     POINTS,
@@ -55,25 +54,15 @@ class Shown:
     findings: Findings
 
 
-def lungs(volume: Volume) -> Findings:
-    """Find both lungs, and part them in the middle."""
-    left = classical_lungs(volume)
-    right, middle = left.copy(), left.shape[2] // 2
-    left[:, :, :middle] = False
-    right[:, :, middle:] = False
-    segments = [
-        Segment("Left lung", left, LUNG, modifier=LEFT),
-        Segment("Right lung", right, LUNG, modifier=RIGHT),
-    ]
-    return Findings(segments, [Measurement.volume(of=one.label) for one in segments])
+def shown_by(analysis: Analysis, role: str) -> Callable[[Volume], Findings]:
+    """Return what runs an analysis with its own networks, as the worker does."""
 
+    def find(volume: Volume) -> Findings:
+        runtime = Runtime("cpu")
+        analysis.load(runtime)
+        return analysis.analyse({role: volume}, runtime)
 
-def brain(volume: Volume) -> Findings:
-    """Find an ellipsoid in the middle of the head."""
-    grid = np.indices(volume.voxels.shape, np.float32)
-    size = np.array(volume.voxels.shape, np.float32).reshape(3, 1, 1, 1)
-    mask = (((grid / size - 0.5) / 0.3) ** 2).sum(axis=0) < 1
-    return Findings([Segment("Brain", mask, BRAIN)], [Measurement.volume(of="Brain")])
+    return find
 
 
 def shapes(volume: Volume) -> Findings:
@@ -86,8 +75,8 @@ def oblique(folder: Path) -> list[Path]:
 
 
 SCANS: dict[str, tuple[Callable[[Path], list[Path]], Callable[[Volume], Findings]]] = {
-    "chest": (lambda folder: list(write_scan("chest-ct", folder)), lungs),
-    "head": (lambda folder: list(write_scan("brain-mr", folder)), brain),
+    "chest": (lambda folder: list(write_scan("chest-ct", folder)), shown_by(ChestCT(), "ct")),
+    "head": (lambda folder: list(write_scan("brain-mr", folder)), shown_by(BrainMR(), "mr")),
     "oblique phantom": (oblique, shapes),
 }
 

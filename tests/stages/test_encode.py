@@ -16,6 +16,7 @@ from medaet.queue.deliveries import DeliveryQueue
 from medaet.queue.jobs import JobQueue
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
+from medaet.store.studies import StudyStore
 from medaet.store.tables import DeliveryState, JobState
 from medaet.testing.phantom import write_series
 from medaet.testing.work import Work
@@ -73,6 +74,19 @@ def test_picture_lies_beside_the_results(work: Work) -> None:
     work.analysed(_box(work))
     _encode(work)
     assert (work.spool.results(work.job_id) / "ct.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_says_that_the_series_was_incomplete(
+    work: Work, studies: StudyStore, deliveries: DeliveryQueue
+) -> None:
+    reason = "incomplete after 600 s: 3 slices are missing between others"
+    assert studies.close(work.job().inputs["ct"].series_id, 1, reason)
+    work.analysed(_box(work))
+    _encode(work)
+    (report,) = [one.path for one in deliveries.list() if one.kind == "SR"]
+    said = work.spool.path(report).read_bytes()
+    assert said.count(b"IN-INCOMPLETE") == 1
+    assert reason.encode() in said
 
 
 def test_nothing_found_is_a_report_alone(work: Work, deliveries: DeliveryQueue) -> None:

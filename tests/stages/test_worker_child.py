@@ -70,6 +70,16 @@ def test_child_stays_warm_between_runs(child: WorkerChild, volume: Volume, tmp_p
     assert child.process_id == before
 
 
+def test_a_child_goes_on_with_less_memory_when_others_come(
+    child: WorkerChild, volume: Volume, tmp_path: Path
+) -> None:
+    _run(child, "zoo-tame", volume, tmp_path)
+    before = child.process_id
+    child.hold(0.25)
+    _tame_still_works(child, volume, tmp_path)
+    assert child.process_id == before
+
+
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medaet import Findings, Measurement, Segment
+from medaet import Box, Classification, Detection, Findings, Measurement, Segment
 from medaet.codes import LUNG
 from medaet.dicom.codes import HOUNSFIELD, VOLUME
 from medaet.plugin.agreement import agreements
@@ -52,3 +52,13 @@ def test_masks_on_other_grids_count_as_found_by_each_alone() -> None:
     other = Segment("Lung", np.ones((2, 2, 2), dtype=np.bool_), LUNG)
     (row,) = agreements([(Findings([_box(5)]), Findings([other]))])
     assert (row.studies, row.only_live, row.only_other) == (0, 1, 1)
+
+
+def test_classes_are_compared_by_their_probabilities_and_boxes_by_their_number() -> None:
+    box = Detection("Nodule 1", Box((0, 0, 0), (1, 1, 1)), LUNG, 0.9)
+    live = Findings(detections=[box], classifications=[Classification("Cold", LUNG, True, 0.6)])
+    other = Findings(classifications=[Classification("Cold", LUNG, True, 0.8)])
+    cold, boxes = agreements([(live, other)])
+    assert (cold.what, cold.studies) == ("Cold: probability", 1)
+    assert cold.mean_difference == pytest.approx(20)
+    assert (boxes.what, boxes.mean_difference) == ("Detections", -1)

@@ -5,7 +5,10 @@ import pytest
 import torch
 
 from medaet import Volume
-from medaet_plugins.brain_mr.inference import Canonical, tissue
+from medaet.compute.runtime import Runtime
+from medaet.compute.sliding import Network
+from medaet.errors import FindingsError
+from medaet_plugins.brain_mr.inference import DEVIATION, MEAN, Contrast, find_brain, tissue
 from medaet_plugins.brain_mr.network import LinkNet3d
 
 LPS_AXIAL = np.diag([1.0, 1.0, 1.0, 1.0])
@@ -18,23 +21,38 @@ def test_network_returns_probabilities_on_the_grid_of_its_input() -> None:
     assert torch.allclose(found.sum(1), torch.ones(()))
 
 
-def test_canonical_axes_run_to_the_right_anterior_and_head() -> None:
-    voxels = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
-    found = Canonical.of(LPS_AXIAL).apply(voxels)
-    assert found.shape == (4, 3, 2)
-    assert found[0, 0, 0] == voxels[0, 2, 3]  # LPS+ columns and rows run left and back
-    assert found[0, 0, 1] == voxels[1, 2, 3]
+def _brighter_than(value: float) -> Network:
+    def network(windows: torch.Tensor) -> torch.Tensor:
+        inside = (windows > value).float()
+        return torch.cat([1 - inside, inside], dim=1)
+
+    return network
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_canonical_axes_can_be_undone_for_any_orientation(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    affine = np.eye(4)
-    affine[:3, :3] = np.linalg.qr(rng.normal(size=(3, 3)))[0] * rng.uniform(0.5, 5, 3)
-    mask = rng.random((3, 4, 5)) > 0.5
-    canonical = Canonical.of(affine)
-    turned = canonical.apply(mask.astype(np.float32)) > 0.5
-    assert np.array_equal(canonical.undo(turned), mask)
+def test_the_brain_is_found_in_a_head_that_lies_any_way() -> None:
+    voxels = np.full((30, 60, 70), 20, np.int16)
+    voxels[10:20, 25:45, 30:60] = 400
+    voxels[2, 3, 4] = 400  # a spot that does not touch it
+    affine = np.diag([-1.0, 1.0, 2.0, 1.0])
+    network = _brighter_than(MEAN)
+    found = find_brain(Volume(voxels, affine, "MR"), network, network, Runtime("cpu"))
+    expected = voxels > 200
+    expected[2, 3, 4] = False
+    assert np.array_equal(found, expected)
+
+
+def test_intensities_are_those_of_the_whole_head() -> None:
+    contrast = Contrast()
+    contrast(torch.linspace(0, 100, 1001).reshape(1, 1, 1, -1))
+    inside = contrast(torch.tensor([0.0, 50.0, 1000.0]).reshape(1, 1, 1, 3))
+    expected = torch.tensor([0.5, 50.0, 99.5])  # clipped to the percentiles of the first
+    expected = (expected - expected.mean()) / expected.std() * DEVIATION + MEAN
+    assert torch.allclose(inside.flatten(), expected, atol=1e-4)
+
+
+def test_a_flat_image_is_refused() -> None:
+    with pytest.raises(FindingsError, match="flat"):
+        Contrast()(torch.ones(1, 2, 3, 4))
 
 
 def _three_classes(fluid: float) -> tuple[Volume, np.ndarray[tuple[int, ...], np.dtype[np.bool_]]]:

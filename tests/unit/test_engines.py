@@ -1,6 +1,5 @@
 """Inference engines: all give what torch gives, and the fastest of them is remembered."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +9,11 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from medaet.compute.engines import choice
-from medaet.compute.engines.choice import BUILDERS, Chosen, agree, choose, measured
-from medaet.compute.engines.eager import Eager, computed_in
+from medaet.compute.engines.choice import BUILDERS, choose
+from medaet.compute.engines.eager import computed_in
 from medaet.compute.engines.engine import OnnxFile, Task, quiet
 from medaet.compute.engines.fingerprint import fingerprint
 from medaet.compute.engines.onnx import CUDA, TENSORRT, onnx_file, providers
-from medaet.compute.engines.ready import Ready
 from medaet.errors import EngineError
 from medaet.precision import EngineName, Precision
 
@@ -118,122 +115,10 @@ def test_a_network_that_cannot_be_traced_runs_in_torch(tmp_path: Path) -> None:
     assert choose(task).engine.name in ("eager", "channels_last")
 
 
-class Scripted(Eager):
-    """Answers what it is told, after so long."""
-
-    def __init__(self, name: EngineName, logits: torch.Tensor) -> None:
-        super().__init__(nn.Identity(), "fp32", name=name)
-        self._logits = logits
-
-    def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        return self._logits
-
-
-def _pretend(
-    monkeypatch: pytest.MonkeyPatch, engines: dict[EngineName, tuple[torch.Tensor, float]]
-) -> None:
-    """Let the engines be those that are given, with their logits and milliseconds."""
-
-    def builder(name: EngineName) -> object:
-        return lambda _task: Scripted(name, engines[name][0])
-
-    def milliseconds(engine: Eager, _example: torch.Tensor) -> float:
-        return engines[engine.name][1]
-
-    monkeypatch.setattr(choice, "BUILDERS", {name: builder(name) for name in engines})
-    monkeypatch.setattr(choice, "CANDIDATES", tuple(engines))
-    monkeypatch.setattr(choice, "_milliseconds", milliseconds)
-
-
-def test_the_fastest_engine_that_agrees_is_taken(
-    task: Task, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logits = torch.randn(1, 3, 8, 10, 12)
-    _pretend(
-        monkeypatch,
-        {
-            "eager": (logits, 9.0),
-            "torchscript": (logits + 1e-6, 5.0),
-            "openvino": (logits.flip(1), 1.0),
-        },
-    )
-    chosen = measured(task)
-    assert chosen.engine.name == "torchscript"
-    assert chosen.milliseconds == {"eager": 9.0, "torchscript": 5.0}
-
-
-def test_torch_itself_is_kept_when_little_is_to_be_gained(
-    task: Task, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logits = torch.randn(1, 3, 8, 10, 12)
-    _pretend(monkeypatch, {"eager": (logits, 1.05), "openvino": (logits, 1.0)})
-    assert measured(task).engine.name == "eager"
-
-
-def test_the_choice_is_remembered_for_the_same_network_only(
-    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[str] = []
-
-    def counted(one: Task) -> Chosen:
-        calls.append(one.fingerprint)
-        return Chosen(BUILDERS["torchscript"](one), {"torchscript": 1.0})
-
-    monkeypatch.setattr(choice, "measured", counted)
-    known = replace(task, cache=tmp_path, fingerprint="a" * 64)
-    for _ in range(2):
-        assert choose(known).engine.name == "torchscript"
-    choose(replace(known, fingerprint="b" * 64))
-    assert calls == ["a" * 64, "b" * 64]
-    note = json.loads(next(tmp_path.glob("a*.json")).read_text())
-    assert note["versions"]["torch"] == torch.__version__
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"engine": "abacus", "milliseconds": {}}'])
-def test_a_damaged_note_is_measured_anew(
-    task: Task, tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _pretend(monkeypatch, {"eager": (torch.randn(1, 3, 8, 10, 12), 1.0)})
-    known = replace(task, cache=tmp_path, fingerprint="a" * 64)
-    choose(known)
-    (note,) = tmp_path.glob("*.json")
-    note.write_text(content)
-    choose(known)
-    assert json.loads(note.read_text())["milliseconds"]
-
-
-def test_an_engine_that_is_asked_for_is_not_measured(task: Task) -> None:
-    chosen = choose(task, "exported")
-    assert (chosen.engine.name, chosen.milliseconds) == ("exported", {})
-
-
-def test_logits_agree_up_to_rounding_only() -> None:
-    logits = torch.randn(1, 3, 20, 20, 20)
-    assert agree(logits + 1e-7, logits)
-    assert not agree(logits.roll(1, dims=1), logits)
-    assert not agree(logits * float("nan"), logits)
-    assert not agree(logits[:, :2], logits)
-
-
 def test_fingerprint_changes_with_weights_and_with_structure() -> None:
     names = {fingerprint(_network(1)), fingerprint(_network(2)), fingerprint(nn.PReLU())}
     assert len(names) == 3
     assert fingerprint(_network(1)) in names
-
-
-def test_fewer_windows_than_the_first_time_are_filled_up() -> None:
-    seen: list[int] = []
-
-    class Counts(Eager):
-        def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-            seen.append(len(windows))
-            return windows
-
-    ready = Ready(lambda _windows: Chosen(Counts(nn.Identity(), "fp32"), {}))
-    windows = torch.randn(3, 1, 2, 2, 2)
-    assert torch.equal(ready(windows), windows)
-    assert torch.equal(ready(windows[:1]), windows[:1])
-    assert seen == [3, 3]
 
 
 def test_single_precision_means_single_precision() -> None:

@@ -39,7 +39,7 @@ def test_the_ladder_of_a_cpu_takes_smaller_batches_and_no_precision_that_is_not_
 
 
 def test_a_batch_is_chosen_for_the_device_where_the_recipe_names_none() -> None:
-    assert Rung.top(CPU, 0, "fp32").batch == 1
+    assert Rung.top(CPU, 0, "fp32").batch == 2
     assert Rung.top(GPU, 0, "fp32").batch == 4
     assert Rung.top(GPU, 2, "fp32").batch == 2
 
@@ -102,7 +102,7 @@ def _volume() -> Volume:
 def test_a_spare_precision_is_used_only_where_memory_demands_it_and_is_told() -> None:
     terms = Terms(engine="eager", spare_precision="bf16", spare_certificate="abc")
     runtime = Runtime("cpu", terms=terms)
-    labels = runtime.segment(InFloats(), _volume(), spacing_mm=(1, 1, 1), window=(4, 4, 4))
+    labels = runtime.segment(InFloats(), _volume(), spacing_mm=(1, 1, 1), window=(4, 4, 4), batch=1)
     assert int(labels.sum()) == 31
     assert runtime.network_seconds > 0
     told = runtime.told()

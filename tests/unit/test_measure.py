@@ -66,5 +66,5 @@ def test_requests_that_nobody_computed_are_no_result() -> None:
 
 
 def test_features_of_an_unknown_segment_are_refused() -> None:
-    with pytest.raises(FindingsError, match="names segment 'Tail'"):
+    with pytest.raises(FindingsError, match="names 'Tail'"):
         _findings(_features("Tail", "glcm"))

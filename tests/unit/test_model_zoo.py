@@ -182,13 +182,3 @@ def test_a_configuration_of_the_zoo_is_refused_with_its_reason(name: str, tmp_pa
     folder.mkdir()
     with pytest.raises(PluginError, match=words):
         MonaiBundle.pack(source, folder, MonaiBundle.describe(source, Answers()))
-
-
-def test_a_detector_is_refused_by_what_it_gives(tmp_path: Path) -> None:
-    source = Zoo(UNET).write(tmp_path / "zoo_bundle", weights=False)
-    path = source / "configs" / "metadata.json"
-    metadata = json.loads(path.read_text())
-    metadata["network_data_format"]["outputs"] = {"pred": {"type": "object", "format": "dict"}}
-    path.write_text(json.dumps(metadata))
-    with pytest.raises(PluginError, match="'object' and format 'dict'; only segmentations"):
-        MonaiBundle.describe(source, Answers())

@@ -160,10 +160,10 @@ def test_sigmoid_channels_may_overlap_and_are_not_joined(bundle: Path) -> None:
         (lambda one: one.pop("network_data_format"), "metadata", "network_data_format"),
         (
             lambda one: one["network_data_format"]["outputs"]["pred"].update(
-                type="object", format="boxes"
+                type="text", format="report"
             ),
             "metadata",
-            "only segmentations",
+            "classifications and detections can be imported",
         ),
         (
             lambda one: one["network_data_format"]["inputs"]["image"].update(modality="US"),

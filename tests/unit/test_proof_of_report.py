@@ -80,7 +80,7 @@ def test_proof_of_a_report_catches_a_missing_group(case: Case) -> None:
             if item.ConceptNameCodeSequence[0].CodeValue == "126010":
                 del item.ContentSequence[1]
 
-    with pytest.raises(ProofError, match="1 measurement groups for 2 segments"):
+    with pytest.raises(ProofError, match="1 measurement groups for 2 findings"):
         case.prove_report(drop)
 
 

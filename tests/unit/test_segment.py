@@ -14,7 +14,6 @@ from medaet.compute import labels
 from medaet.compute.orient import Orientation
 from medaet.compute.resample import Grid, resample
 from medaet.compute.segment import prepare, segment
-from medaet.errors import FindingsError, PluginError
 from medaet.plugin.recipe import Activation, Alignment, Recipe
 
 UPRIGHT = Orientation()
@@ -95,6 +94,48 @@ def test_labels_are_those_of_interpolating_every_class_everywhere(
     expected = _plainly(voxels, (1.0, 1.0, 1.0), network, recipe)
     found = _segmented(voxels, (1.0, 1.0, 1.0), network, recipe)
     assert float((found != expected).float().mean()) < 1e-4
+
+
+class SideBySide(Convolution):
+    """Gives its logits with a voxel's classes side by side in memory, in memory that the next call uses again."""
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(windows)
+        shape = (*logits.movedim(1, -1).shape,)
+        if getattr(self, "kept", torch.empty(0)).shape != shape:
+            self.kept = torch.empty(shape)
+        self.kept.copy_(logits.movedim(1, -1))
+        return self.kept.movedim(-1, 1)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("wanted_mm", [(1.0, 1.0, 1.0), (2.0, 1.7, 3.0)])
+@pytest.mark.parametrize(("mirror", "crop"), [((), False), ((0, 2), True)])
+@pytest.mark.parametrize("classes", [3, 20])
+def test_labels_do_not_depend_on_how_logits_lie_in_memory(
+    classes: int,
+    mirror: tuple[int, ...],
+    crop: bool,
+    wanted_mm: tuple[float, float, float],
+    activation: Activation,
+) -> None:
+    recipe = Recipe(wanted_mm, window=(8, 12, 8), mirror=mirror, crop=crop, activation=activation)
+    voxels = torch.full((1, 26, 30, 34), -1000.0)
+    voxels[:, 4:22, 5:24, 6:30] = _voxels(1, 18, 19, 24, rough=False)
+    expected = _segmented(voxels, (1.0, 1.0, 1.0), Convolution(1, classes), recipe)
+    found = _segmented(voxels, (1.0, 1.0, 1.0), SideBySide(1, classes), recipe)
+    assert float((found != expected).float().mean()) < 1e-4
+    assert found.min() != found.max()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (7, 2, 3, 4), (40, 1, 3, 4)])
+def test_winners_are_those_of_argmax(shape: tuple[int, ...]) -> None:
+    logits = torch.randint(-2, 3, shape, generator=torch.Generator().manual_seed(1)).float()
+    expected = torch.from_numpy(logits.numpy().argmax(0))  # the first of equals
+    for one in (logits, logits.movedim(0, -1).contiguous().movedim(-1, 0)):
+        assert torch.equal(labels.winners(one).long(), expected)
 
 
 @torch.inference_mode()
@@ -228,28 +269,16 @@ def test_progress_is_told_window_by_window() -> None:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_values_that_are_not_finite_are_refused(value: float) -> None:
-    class Broken(nn.Module):
+def test_batches_are_full_but_for_the_last_whatever_a_row_holds() -> None:
+    class Sizes(Counted):
         def forward(self, windows: torch.Tensor) -> torch.Tensor:
-            logits = torch.cat([windows, windows], dim=1)
-            logits[0, 0, 3, 3, 3] = value
-            return logits
+            sizes.append(len(windows))
+            return super().forward(windows)
 
-    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
-    with pytest.raises(FindingsError, match="not finite"):
-        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), Broken(), recipe)
-
-
-@torch.inference_mode()
-def test_an_output_on_another_grid_is_refused() -> None:
-    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
-    with pytest.raises(PluginError, match=r"\(1, 2, 4, 4, 4\)"):
-        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), nn.Conv3d(1, 2, 2, stride=2), recipe)
-
-
-@torch.inference_mode()
-def test_more_classes_than_labels_can_name_are_refused() -> None:
-    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8))
-    with pytest.raises(PluginError, match="256 classes"):
-        _segmented(torch.zeros(1, 8, 8, 8), (1, 1, 1), nn.Conv3d(1, 256, 1), recipe)
+    sizes: list[int] = []
+    recipe = Recipe((1.0, 1.0, 1.0), window=(8, 8, 8), overlap=0.0, skip_background=False)
+    voxels = _person()[:, :24, :40, :24]
+    prepared = prepare(voxels, (1, 1, 1), UPRIGHT, recipe, "CT")
+    found = segment(prepared, Sizes(), recipe, batch=4)
+    assert sizes == [4] * 11 + [1]  # five rows of nine windows
+    assert torch.equal(found, segment(prepared, Counted(), recipe, batch=1))

@@ -12,11 +12,12 @@ import pytest
 
 from medaet import Analysis, Volume
 from medaet.compute.runtime import Runtime
-from medaet.dicom.volume import Voxels
+from medaet.dicom.voxels import Voxels
 from medaet.worker import limits
 from medaet.worker.inbox import Inbox
 from medaet.worker.protocol import DESCRIPTORS, receive, send
 from medaet.worker.shared import Lender, borrowed, described
+from medaet.worker.sharing import Sharing
 from medaet.worker.ticket import Ticket
 from medaet.worker.warm import Loaded, Warm, key_of
 
@@ -117,6 +118,37 @@ def test_those_used_longest_ago_make_room() -> None:
         with warm.lent(name, store.load(name)):
             pass
     assert store.loads == ["a", "b", "c", "b"]
+
+
+def test_those_that_do_not_fit_any_more_go() -> None:
+    store = Store()
+    warm = Warm(1000, lambda: store.used)
+    for name in "abc":
+        with warm.lent(name, store.load(name)):
+            pass
+    warm.resize(150, 0)
+    assert warm.size_bytes == 100
+    with warm.lent("c", store.load("c")):
+        pass
+    assert store.loads == ["a", "b", "c"]
+
+
+class Sharer:
+    share = 0.0
+
+    def hold(self, share: float) -> None:
+        self.share = share
+
+
+def test_children_that_run_share_their_device_equally() -> None:
+    sharing, one, two, three = Sharing(), Sharer(), Sharer(), Sharer()
+    assert sharing.joined(one) == 1.0
+    assert sharing.joined(two) == one.share == 0.5
+    assert sharing.joined(three) == pytest.approx(1 / 3)
+    assert sharing.joined(two) == pytest.approx(1 / 3)  # started again
+    sharing.left(two)
+    sharing.left(two)
+    assert (one.share, three.share) == (0.5, 0.5)
 
 
 def test_an_analysis_in_use_is_not_lent_twice_and_one_that_failed_is_not_kept() -> None:

@@ -35,13 +35,17 @@ BUILDERS: Mapping[EngineName, Callable[[Task], Engine]] = {
 }
 CANDIDATES: tuple[EngineName, ...] = (
     "eager",
+    "openvino",
     "channels_last",
     "torchscript",
-    "openvino",
     "onnxruntime",
 )
-"""What "auto" tries: all that is made ready within seconds."""
+"""What "auto" tries: all that is made ready within seconds, after torch itself those first that mostly win."""
 RUNS = 3
+LONG_SECONDS = 0.5
+"""A first run of this length is measurement enough: what getting warm adds to it is little."""
+BUDGET_SECONDS = 10.0
+"""Once measuring has taken so long and two engines have run, no further one is tried: a first job waits for it."""
 SMALLEST_GAIN = 1.1
 """A faster engine is preferred over torch itself from here on."""
 LARGEST_DISAGREEMENT = 1e-4
@@ -56,11 +60,13 @@ class Chosen:
         engine: Ready to run.
         milliseconds: Median time of one call of each engine that was measured; empty when none was.
         precision: What it computes in.
+        logits: Its answer to the example; None where it has not run yet.
     """
 
     engine: Engine
     milliseconds: Mapping[str, float]
     precision: Precision = "fp32"
+    logits: torch.Tensor | None = None
 
 
 def choose(task: Task, asked: EngineName | None = None) -> Chosen:
@@ -94,30 +100,24 @@ def measured(task: Task) -> Chosen:
     Raises:
         EngineError: no engine can run the network.
     """
-    ready: dict[EngineName, Engine] = {}
     milliseconds: dict[str, float] = {}
-    reference: torch.Tensor | None = None
+    first: _Trial | None = None
+    best: _Trial | None = None
+    started = time.perf_counter()
     for name in CANDIDATES:
-        try:
-            engine = BUILDERS[name](task)
-            logits = _first_run(engine, task)
-        except EngineError as error:
-            log.debug("engine.refused", engine=name, reason=str(error))
+        if len(milliseconds) > 1 and time.perf_counter() - started > BUDGET_SECONDS:
+            break
+        trial = _tried(name, task, first)
+        if trial is None:
             continue
-        if reference is None:
-            reference = logits.clone()
-        elif not agree(logits, reference):
-            log.warning("engine.refused", engine=name, reason="its labels differ from torch's")
-            continue
-        ready[name] = engine
-        milliseconds[name] = _milliseconds(engine, task.example)
-    if not ready:
+        milliseconds[name] = trial.milliseconds
+        first = first or trial
+        best = trial if best is None or trial.milliseconds < best.milliseconds else best
+    if first is None or best is None:
         raise EngineError(f"no inference engine here can run the network in {task.precision}")
-    fastest = min(ready, key=lambda name: milliseconds[name])
-    first = next(iter(ready))
-    if milliseconds[first] < SMALLEST_GAIN * milliseconds[fastest]:
-        fastest = first
-    return Chosen(ready[fastest], milliseconds, task.precision)
+    if first.milliseconds < SMALLEST_GAIN * best.milliseconds:
+        best = first
+    return Chosen(best.engine, milliseconds, task.precision, best.logits)
 
 
 def agree(logits: torch.Tensor, reference: torch.Tensor) -> bool:
@@ -131,14 +131,39 @@ def agree(logits: torch.Tensor, reference: torch.Tensor) -> bool:
     return float(differ.float().mean()) <= LARGEST_DISAGREEMENT
 
 
-def _first_run(engine: Engine, task: Task) -> torch.Tensor:
-    """Run the example.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trial:
+    engine: Engine
+    milliseconds: float
+    logits: torch.Tensor
+
+
+def _tried(name: EngineName, task: Task, first: _Trial | None) -> _Trial | None:
+    """Run the example on one engine; None when it cannot, or when its labels are others than the first engine's."""
+    try:
+        engine = BUILDERS[name](task)
+        logits, spent = _first_run(engine, task)
+    except EngineError as error:
+        log.debug("engine.refused", engine=name, reason=str(error))
+        return None
+    if first is not None and not agree(logits, first.logits):
+        log.warning("engine.refused", engine=name, reason="its labels differ from torch's")
+        return None
+    long = spent > 1000 * LONG_SECONDS
+    return _Trial(engine, spent if long else _milliseconds(engine, task.example), logits)
+
+
+def _first_run(engine: Engine, task: Task) -> tuple[torch.Tensor, float]:
+    """Run the example; its logits, and how many milliseconds it took.
 
     Raises:
         EngineError: the engine has no kernels for this network in this precision.
     """
     try:
-        return engine(task.example)
+        started = time.perf_counter()
+        logits = engine(task.example)
+        _wait(task.device)
+        return logits, round(1000 * (time.perf_counter() - started), 3)
     except RuntimeError as error:
         if is_out_of_memory(error) or is_device_failure(error):
             raise

@@ -23,7 +23,10 @@ class Engine(Protocol):
         ...
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        """Map windows (batch, channel, *window) to float32 logits (batch, class, *window), on the windows' device."""
+        """Map windows (batch, channel, *window) to float32 logits (batch, class, *window), on the windows' device.
+
+        Logits are valid until the next call: engines use their memory again.
+        """
         ...
 
 

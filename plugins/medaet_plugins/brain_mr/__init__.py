@@ -53,7 +53,7 @@ class BrainMR(Analysis):
         from medaet_plugins.brain_mr.inference import find_brain, tissue
 
         volume = inputs["mr"]
-        inside = find_brain(volume, self.box, self.brain, runtime.device)
+        inside = find_brain(volume, self.box, self.brain, runtime)
         solid = tissue(volume, inside)
         return Findings(
             segments=[

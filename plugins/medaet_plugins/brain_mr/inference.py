@@ -1,20 +1,20 @@
 """Two passes of the network: find the brain's box in the whole head, then its outline within the box."""
 
-from dataclasses import dataclass
-from itertools import permutations
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import nn
-from torch.nn import functional
 
+from medaet.compute.intensity import percentile
+from medaet.compute.orient import Orientation
+from medaet.compute.sliding import Network
 from medaet.dicom.volume import Volume
 from medaet.errors import FindingsError
+from medaet.plugin.analysis import AnalysisRuntime
 
 BOX_SIZE = (128, 128, 128)
 BRAIN_SIZE = (256, 256, 256)
+ORIENTATION = "RAS"
 LOW, HIGH = 0.005, 0.995
 MARGIN = 0.1
 FEWEST_VOXELS = 1000
@@ -24,45 +24,30 @@ DARK = 0.65
 MEAN, DEVIATION = 0.449, 0.226
 """What the networks were trained on: ImageNet's mean and standard deviation."""
 
+Three = tuple[int, int, int]
 
-@dataclass(frozen=True, slots=True)
-class Canonical:
-    """How the axes of a volume become (left to right, posterior to anterior, inferior to superior).
 
-    Attributes:
-        order: For each canonical axis, the volume's axis among (slice, row, column).
-        flipped: Canonical axes along which the volume runs the other way.
-    """
+class Contrast:
+    """Maps intensities as the networks want them; the range is that of the image it is shown first, the whole head."""
 
-    order: tuple[int, int, int]
-    flipped: tuple[int, ...]
+    def __init__(self) -> None:
+        self._range: tuple[float, float] | None = None
 
-    @classmethod
-    def of(cls, affine: NDArray[np.float64]) -> "Canonical":
-        """Find the axes that come closest; `affine` maps (column, row, slice, 1) to LPS+ mm."""
-        directions = affine[:3, [2, 1, 0]] * np.array(
-            [[-1.0], [-1.0], [1.0]]
-        )  # RAS+, by array axis
-        directions /= np.linalg.norm(directions, axis=0)
-        best = max(
-            permutations(range(3)),
-            key=lambda order: sum(abs(directions[i, order[i]]) for i in range(3)),
-        )
-        flipped = tuple(i for i in range(3) if directions[i, best[i]] < 0)
-        return cls((best[0], best[1], best[2]), flipped)
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """Map an image (channel, ...).
 
-    def apply(self, voxels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Turn an array (slice, row, column) into canonical axes."""
-        return np.ascontiguousarray(np.flip(voxels.transpose(self.order), self.flipped))
-
-    def undo(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Turn an array in canonical axes back into (slice, row, column)."""
-        back = np.argsort(self.order)
-        return np.ascontiguousarray(np.flip(mask, self.flipped).transpose(back))
+        Raises:
+            FindingsError: the head is flat, so that nothing can be seen in it.
+        """
+        low, high = self._range = self._range or _ends(image)
+        if not high > low:
+            raise FindingsError("the image is flat: its 0.5 and 99.5 percentiles are the same")
+        scaled = (image.clamp(low, high) - low) / (high - low)
+        return (scaled - scaled.mean()) / scaled.std() * DEVIATION + MEAN
 
 
 def find_brain(
-    volume: Volume, box_network: nn.Module, brain_network: nn.Module, device: str
+    volume: Volume, box_network: Network, brain_network: Network, runtime: AnalysisRuntime
 ) -> NDArray[np.bool_]:
     """Mask the brain.
 
@@ -70,7 +55,7 @@ def find_brain(
         volume: Head MR of any contrast; axes (slice, row, column).
         box_network: Network of the first pass, on the device.
         brain_network: Network of the second pass, on the device.
-        device: In torch's spelling.
+        runtime: Runs them.
 
     Returns:
         One component without holes, on the volume's grid.
@@ -78,40 +63,45 @@ def find_brain(
     Raises:
         FindingsError: the image is flat, so that nothing can be seen in it.
     """
-    canonical = Canonical.of(volume.affine)
-    image = torch.from_numpy(canonical.apply(np.asarray(volume.voxels, dtype=np.float32))).to(
-        device
-    )
-    small = _resized(image, BOX_SIZE)
-    low, high = (float(np.quantile(small.cpu().numpy(), at)) for at in (LOW, HIGH))
-    if not high > low:
-        raise FindingsError("the image is flat: its 0.5 and 99.5 percentiles are the same")
-    rough = _inferred(box_network, _normalised(small, low, high)) > 0.5
-    mask = np.zeros(image.shape, dtype=np.bool_)
-    box = _box(_largest(rough.cpu().numpy()), tuple(image.shape))
+    contrast = Contrast()
+    mask = np.zeros(volume.voxels.shape, dtype=np.bool_)
+    rough = _segmented(volume, box_network, BOX_SIZE, contrast, runtime)
+    box = _box(_largest(rough))
     if box is None:
-        return canonical.undo(mask)
-    inside = image[box]
-    scores = _inferred(brain_network, _normalised(_resized(inside, BRAIN_SIZE), low, high))
-    found = _resized(scores, (inside.shape[0], inside.shape[1], inside.shape[2])) > 0.5
-    mask[box] = found.cpu().numpy()
+        return mask
+    mask[box] = _segmented(_cut(volume, box), brain_network, BRAIN_SIZE, contrast, runtime)
     filled = ndimage.binary_fill_holes(_largest(mask))
-    return canonical.undo(np.asarray(filled, dtype=np.bool_))
+    return np.asarray(filled, dtype=np.bool_)
 
 
-def _resized(image: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
-    return functional.interpolate(image[None, None], size=shape, mode="nearest-exact")[0, 0]
+def _segmented(
+    volume: Volume, network: Network, size: Three, contrast: Contrast, runtime: AnalysisRuntime
+) -> NDArray[np.bool_]:
+    """Show a network all of a volume as one window, whatever the voxels become; True where it says brain."""
+    turn = Orientation.towards(ORIENTATION, volume.affine)
+    extent = turn.along(np.multiply(volume.voxels.shape, volume.spacing_mm).tolist())
+    first, second, third = (length / count for length, count in zip(extent, size, strict=True))
+    return runtime.segment(
+        network,
+        volume,
+        spacing_mm=(first, second, third),
+        window=size,
+        orientation=ORIENTATION,
+        interpolation="nearest",
+        intensity=contrast,
+        skip_background=False,
+    ).astype(np.bool_)
 
 
-def _normalised(image: torch.Tensor, low: float, high: float) -> torch.Tensor:
-    scaled = (image.clamp(low, high) - low) / (high - low)
-    return (scaled - scaled.mean()) / scaled.std() * DEVIATION + MEAN
+def _ends(image: torch.Tensor) -> tuple[float, float]:
+    low, high = (float(percentile(image, 100 * share)) for share in (LOW, HIGH))
+    return low, high
 
 
-def _inferred(network: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    with torch.inference_mode():
-        brain: torch.Tensor = network(image[None, None])[0, 1].float()
-    return brain
+def _cut(volume: Volume, box: tuple[slice, slice, slice]) -> Volume:
+    affine = volume.affine.copy()
+    affine[:3, 3] = (volume.affine @ [*(one.start for one in reversed(box)), 1.0])[:3]
+    return Volume(volume.voxels[box].copy(), affine, volume.modality)
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -123,16 +113,16 @@ def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(labels == sizes.argmax(), dtype=np.bool_)
 
 
-def _box(rough: NDArray[np.bool_], shape: tuple[int, ...]) -> tuple[slice, slice, slice] | None:
-    """Scale the box around a rough mask to the image's grid, and grow it; None around nothing."""
+def _box(rough: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
+    """Grow the box around a rough mask; None around nothing."""
     found = ndimage.find_objects(rough.astype(np.uint8))
     if not found:
         return None
     grown = []
-    for one, size, small in zip(found[0], shape, rough.shape, strict=True):
+    for one, size in zip(found[0], rough.shape, strict=True):
         margin = (one.stop - one.start) * MARGIN
-        start = max(0, int(np.floor((one.start - margin) * size / small)))
-        stop = min(size, int(np.ceil((one.stop + margin) * size / small)))
+        start = max(0, int(np.floor(one.start - margin)))
+        stop = min(size, int(np.ceil(one.stop + margin)))
         grown.append(slice(start, stop))
     return grown[0], grown[1], grown[2]
 

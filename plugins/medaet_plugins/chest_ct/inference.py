@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from medaet.compute.parts import Parts
 from medaet.dicom.volume import Volume
 
 SMALLEST_LUNG_ML = 100.0
@@ -57,24 +58,27 @@ def cleaned(mask: NDArray[np.bool_], volume: Volume) -> NDArray[np.bool_]:
     box = _box(mask)
     if box is None:
         return kept
-    lungs = _two_largest(mask[box], volume.voxel_ml)
+    parts = Parts(mask[box])
+    lungs = _lungs_of(parts, volume.voxel_ml)
     if lungs:
-        kept[box] = _filled(np.logical_or.reduce(lungs))
+        kept[box] = _filled(parts.mask(*lungs))
     return kept
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fill what cannot be reached from outside: every part of the background but the one at the border."""
-    outside = np.pad(~mask, 1, constant_values=True)
-    parts, _ = ndimage.label(outside)
-    return np.asarray(parts != parts[0, 0, 0], dtype=np.bool_)[1:-1, 1:-1, 1:-1]
+    outside = Parts(np.pad(~mask, 1, constant_values=True))
+    return ~outside.mask(outside.at(0, 0, 0))[1:-1, 1:-1, 1:-1]
+
+
+def _lungs_of(parts: Parts, voxel_ml: float) -> list[int]:
+    """Name the two largest parts, as far as they are large enough."""
+    return [one for one in parts.largest(2) if parts.sizes[one] * voxel_ml > SMALLEST_LUNG_ML]
 
 
 def _two_largest(mask: NDArray[np.bool_], voxel_ml: float) -> list[NDArray[np.bool_]]:
-    labels, count = ndimage.label(mask)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1) * voxel_ml
-    sizes[0] = 0
-    return [labels == one for one in np.argsort(sizes)[::-1][:2] if sizes[one] > SMALLEST_LUNG_ML]
+    parts = Parts(mask)
+    return [parts.mask(one) for one in _lungs_of(parts, voxel_ml)]
 
 
 def _parted(mask: NDArray[np.bool_], volume: Volume) -> list[NDArray[np.bool_]]:

@@ -65,7 +65,7 @@ class CtMrFusion(Analysis):
 
         ct, mr = inputs["ct"], inputs["mr"]
         runtime.progress(0.3, "finding the brain")
-        found = find_brain(mr, self.box, self.brain, runtime.device)
+        found = find_brain(mr, self.box, self.brain, runtime)
         runtime.progress(0.7, "finding the bone around it")
         brain = mr.carry(found, ct)
         around = Surroundings.of(ct, brain)

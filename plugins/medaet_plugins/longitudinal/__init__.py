@@ -76,7 +76,7 @@ class Longitudinal(Analysis):
         from medaet_plugins.brain_mr.inference import find_brain, tissue
 
         spaces = {
-            role: find_brain(volume, self.box, self.brain, runtime.device)
+            role: find_brain(volume, self.box, self.brain, runtime)
             for role, volume in inputs.items()
         }
         solid = {role: tissue(volume, spaces[role]) for role, volume in inputs.items()}

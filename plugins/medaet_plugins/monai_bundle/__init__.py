@@ -23,11 +23,25 @@ class BundleAnalysis(ModelAnalysis):
         self.bundle: Any = Bundle(folder, runtime.device, channels=len(self.model.inputs))
 
     def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
-        """Segment the series, the second and later ones on the grid of the first."""
+        """Show the bundle the series, the second and later ones on the grid of the first."""
         from medaet.plugin.axes import on_one_grid
 
         runtime.progress(0.1, "predicting")
-        found = self.bundle.predict(on_one_grid(self.volumes(inputs)))
+        volumes, options = on_one_grid(self.volumes(inputs)), self.model.options
+        if self.model.task == "detection":
+            return self.from_candidates(
+                self.bundle.candidates(
+                    volumes, threshold=options["threshold"], most=options["most"]
+                )
+            )
+        if self.model.task == "classification":
+            exclusive = options["exclusive"]
+            return self.from_probabilities(
+                self.bundle.probabilities(volumes, exclusive=exclusive),
+                threshold=options["threshold"],
+                exclusive=exclusive,
+            )
+        found = self.bundle.predict(volumes)
         if self.model.overlapping:
             return self.from_channels(found > 0)
         labels = found[0] if len(found) == 1 else found.argmax(0)

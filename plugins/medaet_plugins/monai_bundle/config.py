@@ -29,6 +29,8 @@ MODULES = (
     "monai.transforms.",
     "monai.inferers.",
     "monai.apps.vista3d.transforms.",
+    "monai.apps.detection.networks.",
+    "monai.apps.detection.utils.anchor_utils.",
     "torch.nn.",
 )
 FILES = ("LoadImage", "SaveImage")
@@ -106,6 +108,7 @@ def needed(config: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     network = network_key(config)
     queue = [*([network] if network else []), *(key for key in NEEDED if key in config)]
+    queue += required(config)
     while queue:
         key = queue.pop()
         if key in kept or key not in config or key in ("device", "bundle_root"):
@@ -113,6 +116,14 @@ def needed(config: Mapping[str, Any]) -> dict[str, Any]:
         kept[key] = _without_files(config[key])
         queue += [name.replace("#", "::").split("::")[0] for name in references(kept[key])]
     return kept
+
+
+def required(config: Mapping[str, Any]) -> list[str]:
+    """Return what the bundle's evaluator has done before it runs, such as the settings of a detector, by key."""
+    evaluator = config.get("evaluator")
+    named = evaluator.get("_requires_") if isinstance(evaluator, dict) else None
+    keys = [name.replace("#", "::").split("::")[0] for name in references(named)]
+    return [key for key in keys if key in config]
 
 
 def references(value: Any) -> Iterator[str]:

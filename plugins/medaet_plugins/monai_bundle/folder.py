@@ -10,7 +10,7 @@ from typing import Any
 
 from medaet.errors import PluginError
 from medaet.plugin.kind import Answers, missing
-from medaet.plugin.model import Model, Origin, Output
+from medaet.plugin.model import Model, Origin, Output, Task
 from medaet.plugin.proposal import propose
 from medaet.plugin.selector import SeriesSelector
 from medaet_plugins.monai_bundle.config import (
@@ -24,9 +24,12 @@ from medaet_plugins.monai_bundle.config import (
     needed,
     network_key,
     read_config,
+    required,
     without_joins,
 )
 
+THRESHOLD, MOST = 0.5, 100
+"""From which probability a finding counts, and how many boxes: model.toml may say otherwise."""
 MODALITIES = {"CT": "CT", "MR": "MR", "MRI": "MR", "MAGNETIC RESONANCE": "MR"}
 
 
@@ -59,12 +62,13 @@ def describe(source: Path, answers: Answers) -> Model:
         raise PluginError(
             "metadata.json has no network_data_format with inputs and outputs"
         ) from error
-    if prediction.get("type") != "image" and "segmentation" not in str(prediction.get("format")):
-        raise PluginError(
-            f"the bundle's output is of type {prediction.get('type')!r} and format "
-            f"{prediction.get('format')!r}; only segmentations can be imported"
-        )
-    overlapping = is_sigmoid(config)
+    task = _task(prediction)
+    several = is_sigmoid(config)
+    options: dict[str, Any] = {"monai_version": str(metadata.get("monai_version", ""))}
+    if task == "detection":
+        options |= {"threshold": THRESHOLD, "most": MOST}
+    if task == "classification":
+        options |= {"threshold": THRESHOLD, "exclusive": not several}
     title = str(metadata.get("name") or folder.name)
     return Model(
         kind="monai-bundle",
@@ -73,9 +77,12 @@ def describe(source: Path, answers: Answers) -> Model:
         title=title[:64],
         intended_use=str(metadata.get("intended_use") or metadata.get("description") or "")[:500],
         inputs=_inputs(image, answers),
-        outputs=_outputs(prediction, overlapping, answers),
-        overlapping=overlapping,
-        options={"monai_version": str(metadata.get("monai_version", ""))},
+        task=task,
+        outputs=_outputs(prediction, task, several, answers)
+        if task != "detection"
+        else _found(prediction, config, answers),
+        overlapping=several and task == "segmentation",
+        options=options,
         origin=Origin(source=str(source), imported_at=datetime.now(UTC), trusted=answers.trust),
     )
 
@@ -90,6 +97,8 @@ def pack(source: Path, folder: Path, model: Model) -> None:
 
     found = find_bundle(source)
     whole = read_config(found)
+    if model.task != "segmentation":
+        whole.pop("postprocessing", None)  # boxes and classes become findings here
     config = needed(whole)
     if model.overlapping:
         config = without_joins(config)
@@ -103,7 +112,11 @@ def pack(source: Path, folder: Path, model: Model) -> None:
         shutil.copytree(
             found / SCRIPTS, folder / SCRIPTS, ignore=shutil.ignore_patterns("__pycache__")
         )
-    facts = {"config": config, "channel_first": loads_channel_first(whole)}
+    facts = {
+        "config": config,
+        "channel_first": loads_channel_first(whole),
+        "required": required(whole),
+    }
     (folder / CONFIG).write_text(json.dumps(facts, indent=1), encoding="utf-8")
     _pack_weights(found, folder, whole, model)
     Bundle(folder, "cpu", channels=len(model.inputs))  # the weights fit, or the import ends here
@@ -169,27 +182,58 @@ def _inputs(image: Mapping[str, Any], answers: Answers) -> dict[str, SeriesSelec
     return dict.fromkeys(roles, selector)
 
 
+def _task(prediction: Mapping[str, Any]) -> Task:
+    """Tell what sort of output a bundle has.
+
+    Raises:
+        PluginError: it is of no sort that can be imported.
+    """
+    kind, form = (str(prediction.get(key, "")).lower() for key in ("type", "format"))
+    if "classif" in form or kind == "probabilities":
+        return "classification"
+    if kind == "object":
+        return "detection"
+    if kind == "image" or "segmentation" in form:
+        return "segmentation"
+    raise PluginError(
+        f"the bundle's output is of type {prediction.get('type')!r} and format {prediction.get('format')!r}; "
+        "segmentations, classifications and detections can be imported"
+    )
+
+
 def _outputs(
-    prediction: Mapping[str, Any], overlapping: bool, answers: Answers
+    prediction: Mapping[str, Any], task: Task, several: bool, answers: Answers
 ) -> tuple[Output, ...]:
     count = int(prediction.get("num_channels", 2))
-    first = 0 if overlapping else 1
+    first = 0 if several or task == "classification" else 1
     defined = prediction.get("channel_def") or {str(i): f"label {i}" for i in range(first, count)}
-    found: list[Output] = []
-    for number, label in defined.items():
-        if str(label).lower() == "background":
-            continue
-        proposal = propose(str(label))
-        found.append(
-            Output(
-                label=str(label).replace("_", " ")[:64],
-                values=(int(number),),
-                code=answers.codes.get(str(label), proposal.code),
-                category=proposal.category,
-                modifier=proposal.modifier,
-            )
-        )
-    return tuple(found)
+    return tuple(
+        _output(str(label), int(number), answers)
+        for number, label in defined.items()
+        if str(label).lower() != "background"
+    )
+
+
+def _found(
+    prediction: Mapping[str, Any], config: Mapping[str, Any], answers: Answers
+) -> tuple[Output, ...]:
+    """Name what a detector finds: bundles seldom do."""
+    network = config.get(network_key(config) or "")
+    count = int(network.get("num_classes", 1)) if isinstance(network, dict) else 1
+    names = ["finding"] if count == 1 else [f"finding {i + 1}" for i in range(count)]
+    defined = prediction.get("channel_def") or dict(enumerate(names))
+    return tuple(_output(str(label), int(number), answers) for number, label in defined.items())
+
+
+def _output(label: str, number: int, answers: Answers) -> Output:
+    proposal = propose(label)
+    return Output(
+        label=label.replace("_", " ")[:64],
+        values=(number,),
+        code=answers.codes.get(label, proposal.code),
+        category=proposal.category,
+        modifier=proposal.modifier,
+    )
 
 
 def _plain_name(text: str) -> str:

@@ -15,8 +15,10 @@ from monai.data.meta_tensor import MetaTensor
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from medaet.compute.outputs import boxes, numbers
 from medaet.dicom.volume import Volume
 from medaet.errors import AnalysisError, PluginError
+from medaet.plugin.detection import Box, Candidate
 from medaet_plugins.monai_bundle.config import CONFIG, SCRIPT, SCRIPTS, WEIGHTS, network_key
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -65,6 +67,8 @@ class Bundle:
         try:
             parser = ConfigParser(config)
             self.network = self._network(parser, folder, network_key(config))
+            for key in facts.get("required", ()):
+                parser.get_parsed_content(key)
             self._before = parser.get_parsed_content("preprocessing")
             self._inferer = parser.get_parsed_content("inferer")
             after = "postprocessing" in config
@@ -89,9 +93,8 @@ class Bundle:
         Raises:
             AnalysisError: the bundle does not put its output back on the grid of the input.
         """
-        case: dict[str, Any] = self._before({"image": self._image(volumes)})
-        with torch.inference_mode():
-            case["pred"] = self._inferer(case["image"][None].to(self._device), self.network)[0]
+        case = self._inferred(volumes)
+        case["pred"] = case["pred"][0]
         # the last transforms invert the first ones, as they recorded themselves in the image
         case["pred"] = _with_meta(case["pred"], case["image"])
         if self._after is not None:
@@ -103,6 +106,39 @@ class Bundle:
                 "its postprocessing does not invert the preprocessing"
             )
         return np.asarray(found)
+
+    def probabilities(self, volumes: Sequence[Volume], *, exclusive: bool) -> list[float]:
+        """Return the probability of each class of the scan as a whole."""
+        logits = numbers(self._inferred(volumes)["pred"])[0]
+        return [float(one) for one in (logits.softmax(0) if exclusive else logits.sigmoid())]
+
+    def candidates(
+        self, volumes: Sequence[Volume], *, threshold: float, most: int
+    ) -> list[Candidate]:
+        """Return the boxes that a detector finds, on the grid of the first volume, the highest score first.
+
+        Args:
+            volumes: One for each channel, all on one grid.
+            threshold: Least score of a box that counts.
+            most: How many count.
+        """
+        case = self._inferred(volumes)
+        places, scores, labels = boxes(case["pred"])
+        to_ras = np.asarray(case["image"].affine, dtype=np.float64)
+        to_voxels = np.linalg.inv(LPS_TO_RAS @ volumes[0].affine) @ to_ras
+        found = []
+        for number in scores.argsort(descending=True, stable=True).tolist():
+            box = _box(places[number].numpy(), to_voxels)
+            if scores[number] >= threshold and box.overlaps(volumes[0].voxels.shape):
+                found.append(Candidate(box, float(scores[number]), int(labels[number])))
+        return found[:most]
+
+    def _inferred(self, volumes: Sequence[Volume]) -> dict[str, Any]:
+        """Return the preprocessed image, and what the inferer made of it."""
+        case: dict[str, Any] = self._before({"image": self._image(volumes)})
+        with torch.inference_mode():
+            case["pred"] = self._inferer(case["image"][None].to(self._device), self.network)
+        return case
 
     def _image(self, volumes: Sequence[Volume]) -> MetaTensor:
         """Make what MONAI's readers make of a file: axes (column, row, slice), affine in RAS."""
@@ -135,6 +171,14 @@ class Bundle:
                 f"the weights do not fit the network: {lines[-1].strip()[:200]}"
             ) from error
         return network.to(self._device).eval()
+
+
+def _box(places: NDArray[np.float64], to_voxels: NDArray[np.float64]) -> Box:
+    """Return the box (lowest, then highest place along the image's axes) on a volume's grid."""
+    ends = np.stack(np.meshgrid(*places.reshape(2, 3).T, indexing="ij"), axis=-1).reshape(8, 3)
+    columns_rows_slices = ends @ to_voxels[:3, :3].T + to_voxels[:3, 3]
+    low, high = columns_rows_slices.min(axis=0)[::-1], columns_rows_slices.max(axis=0)[::-1]
+    return Box((low[0], low[1], low[2]), (high[0], high[1], high[2]))
 
 
 def _use_scripts(folder: Path) -> None:

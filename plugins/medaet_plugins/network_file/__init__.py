@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from medaet import AnalysisRuntime, Findings, Volume, hookimpl
+from medaet import AnalysisRuntime, Code, Findings, Volume, hookimpl
 from medaet.errors import PluginError
 from medaet.plugin.kind import Answers, ModelKind, missing
 from medaet.plugin.model import Model, Origin, Output
@@ -16,7 +16,9 @@ from medaet.plugin.proposal import propose
 from medaet.plugin.selector import SeriesSelector
 from medaet_plugins.network_file.description import (
     ONNX,
+    TASKS,
     TORCHSCRIPT,
+    UNITS,
     Description,
     network_file,
     read_description,
@@ -30,15 +32,29 @@ class NetworkFileAnalysis(ModelAnalysis):
 
     def load(self, runtime: AnalysisRuntime) -> None:
         """Compare the files with the manifest, and read the network."""
+        from medaet_plugins.network_file.heads import HeadPredictor
         from medaet_plugins.network_file.inference import Predictor
 
-        self.predictor: Any = Predictor(self.checked(), self.model, runtime)
+        kind = Predictor if self.model.task == "segmentation" else HeadPredictor
+        self.predictor: Any = kind(self.checked(), self.model, runtime)
 
     def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
-        """Segment the series, the second and later ones on the grid of the first."""
+        """Show the network the series, the second and later ones on the grid of the first."""
         from medaet.plugin.axes import on_one_grid
 
-        found = self.predictor.predict(on_one_grid(self.volumes(inputs)), runtime)
+        volumes = on_one_grid(self.volumes(inputs))
+        shown = self.predictor.shown
+        if self.model.task == "detection":
+            return self.from_candidates(self.predictor.boxes(volumes, runtime))
+        if self.model.task == "regression":
+            return self.from_numbers(self.predictor.numbers(volumes, runtime))
+        if self.model.task == "classification":
+            return self.from_probabilities(
+                self.predictor.probabilities(volumes, runtime),
+                threshold=shown.threshold,
+                exclusive=shown.activation == "softmax",
+            )
+        found = self.predictor.predict(volumes, runtime)
         return self.from_channels(found != 0) if self.model.overlapping else self.from_labels(found)
 
 
@@ -56,7 +72,7 @@ class _NetworkFile(ModelKind):
         """Read the manifest from the TOML."""
         network = cls._network(source)
         said = read_description(network)
-        overlapping = said.activation == "sigmoid"
+        overlapping = said.activation == "sigmoid" and said.head == "segmentation"
         return Model(
             kind=cls.name,
             name=answers.name or said.name or _plain_name(network.stem),
@@ -65,7 +81,8 @@ class _NetworkFile(ModelKind):
             intended_use=said.intended_use[:500],
             memory_mb=said.memory_mb,
             inputs=_inputs(said, answers),
-            outputs=tuple(_output(label, one, answers) for label, one in said.values.items()),
+            task=TASKS[said.head],
+            outputs=tuple(_output(label, one, said, answers) for label, one in said.values.items()),
             overlapping=overlapping,
             orientation=answers.orientation
             if answers.orientation is not None
@@ -115,7 +132,8 @@ class Onnx(_NetworkFile):
         from medaet_plugins.network_file.inference import NAMES, try_out
         from medaet_plugins.network_file.onnx_file import write_whole
 
-        write_whole(cls._network(source), folder / NAMES[cls.name])
+        boxes = model.task == "detection"
+        write_whole(cls._network(source), folder / NAMES[cls.name], boxes=boxes)
         try_out(folder / NAMES[cls.name], model)
 
 
@@ -131,14 +149,16 @@ def _inputs(said: Description, answers: Answers) -> dict[str, SeriesSelector]:
     return dict.fromkeys(said.channels, selector)
 
 
-def _output(label: str, values: tuple[int, ...], answers: Answers) -> Output:
+def _output(label: str, values: tuple[int, ...], said: Description, answers: Answers) -> Output:
     proposal = propose(label)
+    unit = said.units.get(label)
     return Output(
         label=label.replace("_", " ")[:64],
         values=values,
-        code=answers.codes.get(label, proposal.code),
+        code=answers.codes.get(label) or said.code(label) or proposal.code,
         category=proposal.category,
         modifier=proposal.modifier,
+        unit=Code(unit, "UCUM", UNITS.get(unit, unit)) if unit else None,
     )
 
 

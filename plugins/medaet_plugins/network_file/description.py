@@ -3,13 +3,16 @@
 import re
 import tomllib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from medaet.dicom.codes import Code
 from medaet.errors import PluginError
-from medaet.plugin.recipe import Activation, Alignment, Interpolation
+from medaet.plugin.model import Task
+from medaet.plugin.recipe import Activation, Alignment, BoxMode, BoxOrigin, Interpolation
 
 TORCHSCRIPT = (".ts", ".pt", ".pth", ".torchscript")
 ONNX = (".onnx",)
@@ -21,7 +24,22 @@ window = [96, 96, 96]               # voxels along the same axes; [1, rows, colu
 orientation = "SPL"                 # where the axes lead; leave it out for the scan's own (slice, row, column)
 intensity = { from = [-1000, 400], to = [0, 1] }   # or "z-score", or "none"
 outputs = { lung = 1, bone = 2 }    # label = class; 0 is background
+# head = "boxes"                    # or "classes", "numbers": a network whose output is no mask
 """
+
+Head = Literal["segmentation", "boxes", "classes", "numbers"]
+TASKS: Mapping[Head, Task] = {
+    "segmentation": "segmentation",
+    "boxes": "detection",
+    "classes": "classification",
+    "numbers": "regression",
+}
+
+UNITS = {
+    "1": "no units", "%": "percent", "a": "year", "mo": "month", "d": "day", "mm": "millimeter", "cm": "centimeter",
+    "ml": "milliliter", "g": "gram", "kg": "kilogram", "[hnsf'U]": "Hounsfield unit", "deg": "degrees of plane angle",
+}  # fmt: skip
+"""Meanings of UCUM units; of any other its symbol is the meaning."""
 
 Triple = tuple[float, float, float]
 
@@ -44,11 +62,18 @@ class Shown(_Table):
         spacing_mm: 0 along an axis keeps the scan's own spacing there.
         window: A first length of 1 means a network of planes, (batch, channel, row, column).
         intensity: "z-score" of the whole scan, or a linear map.
+        head: What the network's output is: a class for each voxel, boxes, a probability for each class of the whole
+            scan, or numbers that were measured on it.
+        fit: How classes and numbers are shown a scan: its middle "crop"ped or filled up to the window, or the whole
+            scan "stretch"ed to it, whatever its spacing.
+        pool: How the outputs of several planes become one.
+        threshold: From which probability a class is present where several may be (sigmoid), and a box counts.
+        box_mode: See `medaet.plugin.recipe.BoxRecipe`, like all that follow.
     """
 
     spacing_mm: Annotated[tuple[float, float, float], Field(min_length=3)]
     window: tuple[
-        Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
+        Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]
     ]
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.25
     clip: tuple[float, float] | None = None
@@ -60,6 +85,20 @@ class Shown(_Table):
     activation: Activation = "softmax"
     skip_background: bool = True
     batch: Annotated[int, Field(ge=0)] = 0
+    head: Head = "segmentation"
+    fit: Literal["crop", "stretch"] = "crop"
+    pool: Literal["mean", "max"] = "mean"
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    box_mode: BoxMode = "xyzxyz"
+    box_origin: BoxOrigin = "centre"
+    merge: Annotated[float, Field(ge=0, le=1)] = 0.22
+    most: Annotated[int, Field(ge=1, le=1000)] = 100
+
+    @model_validator(mode="after")
+    def _window_is_one(self) -> Self:
+        if 0 in self.window and self.head != "boxes":
+            raise ValueError('a window\'s length of 0, for that of the scan, needs head = "boxes"')
+        return self
 
 
 class Description(Shown):
@@ -68,6 +107,8 @@ class Description(Shown):
     Attributes:
         channels: Roles, one series each, in the order of the network's channels.
         outputs: Classes or channels by label; several where one label has several.
+        codes: What each label is, as VALUE^SCHEME^MEANING; proposed where it is missing.
+        units: UCUM unit of each label's number.
     """
 
     name: str = ""
@@ -81,6 +122,20 @@ class Description(Shown):
     channels: Annotated[tuple[str, ...], Field(min_length=1)] = ("image",)
     memory_mb: Annotated[int, Field(gt=0)] = 2000
     outputs: Annotated[dict[str, int | tuple[int, ...]], Field(min_length=1)]
+    codes: dict[str, Annotated[str, Field(pattern=r"^[^^]+\^[^^]+\^[^^]+$")]] = {}
+    units: dict[str, Annotated[str, Field(min_length=1, max_length=16)]] = {}
+
+    @model_validator(mode="after")
+    def _names_outputs(self) -> Self:
+        unknown = sorted({*self.codes, *self.units} - {*self.outputs})
+        if unknown:
+            raise ValueError(f"codes and units name {unknown[0]!r}, which is none of the outputs")
+        if self.units and self.head != "numbers":
+            raise ValueError('units belong to head = "numbers"')
+        missing = sorted({*self.outputs} - {*self.units}) if self.head == "numbers" else ()
+        if missing:
+            raise ValueError(f'units must say in which UCUM unit {missing[0]!r} is, "1" for none')
+        return self
 
     def shown(self) -> dict[str, object]:
         """Return what inference needs of it, as it goes into model.toml."""
@@ -91,6 +146,11 @@ class Description(Shown):
             exclude_defaults=True,
             by_alias=True,
         )
+
+    def code(self, label: str) -> Code | None:
+        """Return the concept that the TOML gives a label."""
+        given = self.codes.get(label)
+        return Code(*given.split("^")) if given else None
 
     @property
     def values(self) -> dict[str, tuple[int, ...]]:

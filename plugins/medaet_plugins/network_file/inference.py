@@ -1,7 +1,8 @@
 """A network file at work, and what is tried of it before it becomes a model."""
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,18 @@ from numpy.typing import NDArray
 
 from medaet.compute.engines.choice import choose
 from medaet.compute.engines.engine import Engine, OnnxFile, Source, Task
+from medaet.compute.outputs import Outputs, boxes, numbers
 from medaet.dicom.volume import Volume
 from medaet.errors import EngineError, PluginError
 from medaet.plugin.analysis import AnalysisRuntime
 from medaet.plugin.axes import towards
 from medaet.plugin.model import Model
+from medaet.plugin.recipe import ShownOptions
 from medaet.precision import EngineName
 from medaet_plugins.network_file.description import ONNX, Scale, Shown, Triple, scripts
 
+TRIED = 32
+"""Voxels along an axis on which a network that takes any number is tried."""
 NAMES = {"torchscript": "network.ts", "onnx": "network.onnx"}
 REACHES_OUT = re.compile(
     r"\b(?:torch|ops\.aten)\.(?:from_file|save|_save|load)\b|\bops\.(?!aten\b|prim\b|quantized\b)\w+\.\w+"
@@ -71,8 +76,8 @@ class Predictor:
         self.shown = Shown.model_validate(model.options)
         self._orientation = model.orientation
         path = folder / NAMES[model.kind]
-        source: Source = OnnxFile(path) if path.suffix in ONNX else runtime.torchscript(path)
-        self._network = Planes(source) if self.shown.window[0] == 1 else source
+        self.source: Source = OnnxFile(path) if path.suffix in ONNX else runtime.torchscript(path)
+        self._network = Planes(self.source) if self.shown.window[0] == 1 else self.source
 
     def predict(self, volumes: Sequence[Volume], runtime: AnalysisRuntime) -> NDArray[np.uint8]:
         """Segment volumes on one grid: labels (slice, row, column), or 0 and 1 for each channel before these."""
@@ -80,23 +85,40 @@ class Predictor:
         return runtime.segment(
             self._network,
             volumes,
-            spacing_mm=self._spacing(volumes[0]),
-            window=shown.window,
-            overlap=shown.overlap,
-            clip=shown.clip,
-            intensity=Intensity(shown),
-            orientation=self._orientation,
-            alignment=shown.alignment,
-            interpolation=shown.interpolation,
-            antialias=shown.antialias,
+            spacing_mm=self.spacing(volumes[0]),
             mirror=shown.mirror,
             activation=shown.activation,
             skip_background=shown.skip_background,
-            batch=shown.batch,
+            **self.options(),
         )
 
-    def _spacing(self, volume: Volume) -> Triple:
-        own = towards(self._orientation, volume.affine).along(volume.spacing_mm)
+    def options(self) -> ShownOptions:
+        """Return how the network is shown a scan, whatever its output is."""
+        shown = self.shown
+        return {
+            "window": shown.window,
+            "overlap": shown.overlap,
+            "clip": shown.clip,
+            "intensity": Intensity(shown),
+            "orientation": self._orientation,
+            "alignment": shown.alignment,
+            "interpolation": shown.interpolation,
+            "antialias": shown.antialias,
+            "batch": shown.batch,
+        }
+
+    def spacing(self, volume: Volume) -> Triple:
+        """Return the spacing of the network's grid along its axes, in mm."""
+        turn = towards(self._orientation, volume.affine)
+        own = turn.along(volume.spacing_mm)
+        if self.shown.fit == "stretch":
+            lengths = turn.along(volume.voxels.shape)
+            planes = self.shown.window[0] == 1
+            stretched = [
+                spacing * length / window
+                for spacing, length, window in zip(own, lengths, self.shown.window, strict=True)
+            ]
+            return own[0] if planes else stretched[0], stretched[1], stretched[2]
         first, second, third = (
             wanted or found for wanted, found in zip(self.shown.spacing_mm, own, strict=True)
         )
@@ -126,21 +148,47 @@ def try_out(path: Path, model: Model) -> None:
     shown = Shown.model_validate(model.options)
     window = shown.window[1:] if shown.window[0] == 1 else shown.window
     example = torch.zeros((shown.batch or 1, len(model.inputs), *window))
-    is_onnx = path.suffix in ONNX
-    try:
-        source: Source = OnnxFile(path) if is_onnx else _loaded(path)
-        logits = choose(Task(source, example, "fp32"), _asked(source)).engine(example)
-    except (EngineError, RuntimeError) as error:
-        raise PluginError(
-            f"the network cannot be run on a window {tuple(example.shape)}: {_last_line(error)}"
-        ) from error
+    source: Source = OnnxFile(path) if path.suffix in ONNX else _loaded(path)
     most = max(value for one in model.outputs for value in one.values)
+    if model.task != "segmentation":
+        _try_head(source, model, example, most)
+        return
+    with _refused_on(example):
+        logits = choose(Task(source, example, "fp32"), _asked(source)).engine(example)
     wanted = (len(example), most + 1, *window)
     if logits.ndim != len(wanted) or logits.shape[2:] != wanted[2:] or logits.shape[1] <= most:
         raise PluginError(
             f"the network maps a window {tuple(example.shape)} to {tuple(logits.shape)}, where the outputs of its TOML "
             f"ask for {wanted} at least"
         )
+
+
+def _try_head(source: Source, model: Model, example: torch.Tensor, most: int) -> None:
+    """Show a network whose output is no mask a window; a length of 0 is one of 32 here."""
+    if model.task == "detection":
+        shape = [one or TRIED for one in example.shape]
+        example = torch.zeros((1, *shape[1:]))
+    with _refused_on(example):
+        output = Outputs(source)(example)
+    if model.task == "detection":
+        boxes(output)
+        return
+    found = numbers(output)
+    if len(found) != len(example) or found.shape[1] <= most:
+        raise PluginError(
+            f"the network maps a window {tuple(example.shape)} to {tuple(found.shape)}, where the outputs of its TOML "
+            f"ask for {(len(example), most + 1)} at least"
+        )
+
+
+@contextlib.contextmanager
+def _refused_on(example: torch.Tensor) -> Iterator[None]:
+    try:
+        yield
+    except (EngineError, RuntimeError) as error:
+        raise PluginError(
+            f"the network cannot be run on a window {tuple(example.shape)}: {_last_line(error)}"
+        ) from error
 
 
 def _loaded(path: Path) -> torch.nn.Module:

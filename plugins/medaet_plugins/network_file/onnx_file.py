@@ -1,4 +1,4 @@
-"""ONNX files before they are imported: whole, valid, and with one input and one output."""
+"""ONNX files before they are imported: whole, valid, and with one input and the outputs of their head."""
 
 import importlib.util
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 from medaet.errors import PluginError
 
 
-def write_whole(source: Path, target: Path) -> None:
+def write_whole(source: Path, target: Path, *, boxes: bool = False) -> None:
     """Write a network as one file, with the weights that may lie beside it.
 
     Raises:
-        PluginError: it is no ONNX network of one input and one output, or the package onnx is missing.
+        PluginError: it is no ONNX network, has other outputs than its head needs, or the package onnx is missing.
     """
     if importlib.util.find_spec("onnx") is None:
         raise PluginError("ONNX files need the package onnx; pip install 'medaet[onnx]'")
@@ -25,9 +25,11 @@ def write_whole(source: Path, target: Path) -> None:
         raise PluginError(f"{source.name} is no valid ONNX network: {lines[0][:300]}") from error
     weights = {one.name for one in model.graph.initializer}
     inputs = [one.name for one in model.graph.input if one.name not in weights]
-    if len(inputs) != 1 or len(model.graph.output) != 1:
+    count = len(model.graph.output)
+    if len(inputs) != 1 or count not in ((2, 3) if boxes else (1,)):
+        wanted = "boxes, scores and labels" if boxes else "one output"
         raise PluginError(
-            f"{source.name} has {len(inputs)} inputs and {len(model.graph.output)} outputs; export it with one of each"
+            f"{source.name} has {len(inputs)} inputs and {count} outputs; export it with one input and {wanted}"
         )
     own = sorted({one.domain for one in model.opset_import} - {"", "ai.onnx", "ai.onnx.ml"})
     if own:
