@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from medaet.precision import REDUCED, EngineName, Limits, Precision
 
@@ -116,7 +116,8 @@ class Certificate:
         values["figures"] = tuple(Figures(**one) for one in values["figures"])
         # It may come with a model, from anywhere, and all of these become parts of paths.
         names = [values["analysis"], values["precision"], *values["files"]]
-        if not all(_NAME.fullmatch(one) for one in names) or values["precision"] not in REDUCED:
+        known = values["precision"] in REDUCED and values["engine"] in get_args(EngineName)
+        if not known or not all(_NAME.fullmatch(one) for one in names):
             raise ValueError("a name that is none")
         return cls(**values)
 
