@@ -101,7 +101,9 @@ def test_a_certificate_for_anything_else_is_left(
         {"files": {"../../../x.onnx": "ab"}},
     ],
 )
-def test_a_certificate_names_no_path_and_no_engine_of_its_own(tmp_path: Path, change: dict[str, object]) -> None:
+def test_a_certificate_names_no_path_and_no_engine_of_its_own(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
     (tmp_path / "training.json").write_text("{}")
     content = {"format": 1, **asdict(_certificate(tmp_path)), **change}
     (tmp_path / "a.json").write_text(json.dumps(content))
