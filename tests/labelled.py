@@ -1,10 +1,18 @@
-"""Small labelled scans that a network learns in seconds, written as researchers' files."""
+"""Small labelled scans that a network learns in seconds, written as researchers' files and as a hospital's."""
 
+import shutil
+import tempfile
 from pathlib import Path
 
 import nibabel
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import Dataset
+
+from medaet import Findings, Segment
+from medaet.codes import LUNG
+from medaet.testing.phantom import write_series
+from medaet.testing.run import encoded, source_of
 
 SHAPE = (16, 32, 32)
 SPACING_MM = (2.0, 1.0, 1.0)
@@ -32,11 +40,29 @@ def write_pairs(folder: Path, scans: int) -> Path:
     return folder
 
 
+def write_study(folder: Path, seed: int) -> list[Path]:
+    """Write a patient's CT below ct/ and, in seg.dcm, the segmentation "Ball" of it; return the slices."""
+
+    def patient(dataset: Dataset, _number: int) -> None:
+        dataset.PatientID = f"BALL{seed}"
+
+    image, label = ball(seed)
+    paths = write_series(
+        folder / "ct", voxels=image, spacing_mm=SPACING_MM, change=patient, seed=seed
+    )
+    findings = Findings([Segment("Ball", label.astype(np.bool_), LUNG)])
+    with tempfile.TemporaryDirectory() as scratch:
+        objects = encoded(findings, source_of(paths), folder=Path(scratch))
+        shutil.copyfile(next(one.path for one in objects if one.kind == "SEG"), folder / "seg.dcm")
+    return paths
+
+
 def toml(data: str = ".", *, epochs: int = 2, steps: int = 4, further: str = "") -> str:
     """Return a training configuration for these scans."""
     return f"""
 name = "balls"
 modality = "CT"
+precisions = []
 {further}
 [[data]]
 kind = "pairs"

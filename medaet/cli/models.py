@@ -11,6 +11,7 @@ from medaet.cli.verify import certificates, verify
 from medaet.config.load import load
 from medaet.dicom.codes import Code
 from medaet.errors import ConfigError, PluginError
+from medaet.plugin.certificate import CertificateStore
 from medaet.plugin.kind import Answers
 from medaet.plugin.model import check_files
 from medaet.plugin.models import ModelStore
@@ -69,7 +70,8 @@ def import_(  # noqa: PLR0913 -- one argument for each option
             codes=dict(_code(one) for one in code or ()),
             trust=trust,
         )
-        models = load(config).models_path
+        configured = load(config)
+        models = configured.models_path
         registry = discover(module or (), models)
         with Console(stderr=True).status(f"importing {source.name} ..."):
             imported = import_model(
@@ -80,6 +82,7 @@ def import_(  # noqa: PLR0913 -- one argument for each option
                 replace=replace,
                 device=device,
                 modules=module or (),
+                certificates=CertificateStore(configured.certificates_path),
             )
     if as_json:
         print_json(imported.model.model_dump(mode="json"))
@@ -162,6 +165,11 @@ def _show(imported: Imported) -> None:
         f"{model.name} {model.version} ({model.kind}) is an analysis; it ran on a phantom in "
         f"{imported.smoke.load_seconds + imported.smoke.analyse_seconds:.1f} s"
     )
+    for one in imported.certificates:
+        typer.echo(
+            f"{one.precision} by {one.engine} is certified (Dice with fp32 at least {one.lowest_dice:.4f}); it counts "
+            f'with [compute.{model.name}] precision = "{one.precision}"'
+        )
     typer.echo(f'it runs where a route names it: analyses = ["{model.name}"]')
 
 

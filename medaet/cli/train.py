@@ -19,8 +19,9 @@ from medaet.config.training import TrainingConfig, load_training
 from medaet.errors import ConfigError, TrainingError
 from medaet.queue.trainings import TrainingQueue
 
-MODULE = "medaet.compute.training"
+MODULE = "medaet.worker.trainer"
 MODEL, REPORT, RESULTS = "model", "report/report.html", "report/validation.json"
+PRECISIONS = "report/precisions.json"
 
 
 def train(  # noqa: PLR0913 -- one argument for each option
@@ -62,11 +63,16 @@ def train(  # noqa: PLR0913 -- one argument for each option
         command += ["--fresh"] if fresh else []
         _watched(command)
     results = json.loads((run / RESULTS).read_text(encoding="utf-8"))
+    precisions = json.loads((run / PRECISIONS).read_text(encoding="utf-8"))
     if as_json:
-        print_json({"model": str(run / MODEL), "report": str(run / REPORT), "results": results})
+        where = {"model": str(run / MODEL), "report": str(run / REPORT)}
+        print_json({**where, "results": results, "precisions": precisions})
         return
     for name, mean in _means(results).items():
         typer.echo(f"{name}: Dice {mean:.3f}")
+    for one in precisions:
+        verdict = f"certified with {one['engine']}" if one["accepted"] else "refused"
+        typer.echo(f"{one['precision']} {verdict}: {one['words']}")
     typer.echo(f"{run / REPORT}\n{run / MODEL}")
     typer.echo(f"{training.name} {training.version}; not for diagnostic use")
 

@@ -179,7 +179,12 @@ class Limits(Section):
 
 
 class TrainingConfig(Section):
-    """All of a training configuration."""
+    """All of a training configuration.
+
+    Attributes:
+        precisions: Reduced precisions to try on the reference cases when the model is written; what keeps the limits
+            gets a certificate, which is imported with the model. Empty for none.
+    """
 
     name: ModelName
     version: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "1.0.0"
@@ -196,6 +201,7 @@ class TrainingConfig(Section):
     augment: AugmentSection = AugmentSection()
     synthesis: SynthesisSection = SynthesisSection()
     limits: Limits = Limits()
+    precisions: tuple[Literal["tf32", "bf16", "fp16", "int8"], ...] = ("bf16", "int8")
     card: CardSection = CardSection()
 
     @field_validator("modality", "body_part", mode="before")

@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from medaet.precision import EngineName, Limits, Precision
+from medaet.precision import REDUCED, EngineName, Limits, Precision
 
 FORMAT = 1
 NETWORKS = "networks"
 MAXIMUM_BYTES = 16 * 1024 * 1024
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,11 @@ class Certificate:
             raise ValueError("another format")
         values["limits"] = Limits(**values["limits"])
         values["figures"] = tuple(Figures(**one) for one in values["figures"])
+        # It may come with a model, from anywhere, and all of these become parts of paths.
+        names = [values["analysis"], values["precision"], *values["files"]]
+        known = values["precision"] in REDUCED and values["engine"] in get_args(EngineName)
+        if not known or not all(_NAME.fullmatch(one) for one in names):
+            raise ValueError("a name that is none")
         return cls(**values)
 
     def holds_on(self, platform: Mapping[str, str]) -> bool:

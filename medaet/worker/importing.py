@@ -6,16 +6,18 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medaet.dicom.volume import Volume
 from medaet.errors import AnalysisError, PluginError
+from medaet.plugin.certificate import Certificate, CertificateStore
 from medaet.plugin.kind import Answers, ModelKind
 from medaet.plugin.model import Model, file_sha256, read_model, regular_files, write_model
 from medaet.plugin.models import ModelStore
@@ -24,6 +26,7 @@ from medaet.plugin.selector import SeriesSelector
 from medaet.worker.child import WorkerChild
 from medaet.worker.process import INHERITED
 from medaet.worker.request import Request, Run
+from medaet.worker.shipped import adopt
 
 PACK_SECONDS = 600.0
 SMOKE_SECONDS = 600.0
@@ -40,11 +43,13 @@ class Imported:
         model: Its manifest.
         folder: Where it is.
         smoke: What its trial on a phantom gave.
+        certificates: Of reduced precisions, that it brought along.
     """
 
     model: Model
     folder: Path
     smoke: Run
+    certificates: tuple[Certificate, ...] = ()
 
 
 def recognised(registry: Registry, source: Path) -> type[ModelKind]:
@@ -76,6 +81,7 @@ def import_model(  # noqa: PLR0913 -- what is imported, where to, and how
     replace: bool = False,
     device: str = "cpu",
     modules: Sequence[str] = (),
+    certificates: CertificateStore | None = None,
 ) -> Imported:
     """Import a model from a folder or file.
 
@@ -87,23 +93,52 @@ def import_model(  # noqa: PLR0913 -- what is imported, where to, and how
         replace: Whether a model of the same name may be replaced.
         device: Where it is tried.
         modules: Plugin modules beside the installed ones.
+        certificates: Gets those that the model brings along; None leaves them.
 
     Raises:
         PluginError: it cannot be imported; nothing is left behind.
         AnalysisError: it was packed, but fails on a phantom; nothing is left behind.
     """
     with _unpacked(source) as opened, store.incoming() as folder:
-        kind = recognised(registry, opened)
-        model = kind.describe(opened, answers)
-        if model.name in registry.analyses and not registry.sources[model.name].model:
-            raise PluginError(f"an installed plugin is called {model.name!r}; give another --name")
         origin = {"source": str(source.absolute()), "sha256": content_sha256(source)}
-        model = model.model_copy(update={"origin": model.origin.model_copy(update=origin)})
-        write_model(model, folder)
-        _pack(opened, folder, modules)
+        kind = pack(opened, folder, registry, answers, origin=origin, modules=modules)
         smoke = _try(kind, folder, device, modules)
-        placed = store.place(folder, model.name, replace=replace)
-    return Imported(read_model(placed), placed, smoke)
+        placed = store.place(folder, read_model(folder).name, replace=replace)
+        model = read_model(placed)
+        brought = adopt(opened, placed, model, certificates) if certificates else []
+    return Imported(model, placed, smoke, tuple(brought))
+
+
+def pack(
+    source: Path,
+    folder: Path,
+    registry: Registry,
+    answers: Answers,
+    *,
+    origin: Mapping[str, str] = MappingProxyType({}),
+    modules: Sequence[str] = (),
+) -> type[ModelKind]:
+    """Write a model folder, which has not been tried yet.
+
+    Args:
+        source: What is packed; a zip is open already.
+        folder: Where to, empty.
+        registry: Knows the kinds of models.
+        answers: What the files do not say.
+        origin: What else is known of where it came from.
+        modules: Plugin modules beside the installed ones.
+
+    Raises:
+        PluginError: it cannot be packed.
+    """
+    kind = recognised(registry, source)
+    model = kind.describe(source, answers)
+    if model.name in registry.analyses and not registry.sources[model.name].model:
+        raise PluginError(f"an installed plugin is called {model.name!r}; give another --name")
+    model = model.model_copy(update={"origin": model.origin.model_copy(update=dict(origin))})
+    write_model(model, folder)
+    _pack(source, folder, modules)
+    return kind
 
 
 def content_sha256(source: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from medaet.errors import ConfigError, MedaetError, TrainingError
 
-COMMAND = (sys.executable, "-P", "-m", "medaet.compute.training")
+COMMAND = (sys.executable, "-P", "-m", "medaet.worker.trainer")
 CONFIG, STATUS, LOG = "queued.json", "status.json", "training.log"
 WRONG_USAGE = 2
 REASON_BYTES = 4096

@@ -133,6 +133,12 @@ def test_single_precision_means_single_precision() -> None:
     assert rounded() == before
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_no_cpu_claims_to_compute_in_tf32(task: Task, name: EngineName) -> None:
+    with pytest.raises(EngineError):
+        BUILDERS[name](replace(task, precision="tf32"))
+
+
 def test_half_precision_is_computed_in_halves_and_answered_in_floats(task: Task) -> None:
     exact = BUILDERS["eager"](task)(task.example)
     half = BUILDERS["eager"](replace(task, precision="bf16"))(task.example)

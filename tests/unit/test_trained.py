@@ -94,3 +94,11 @@ def test_weights_of_another_network_are_refused(exported: Path, tmp_path: Path) 
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
     with pytest.raises(PluginError, match="was written for"):
         Trained.pack(exported, packed, Trained.describe(exported, Answers()))
+
+
+def test_a_network_for_several_modalities_takes_series_of_each(exported: Path) -> None:
+    manifest = exported / "training.json"
+    content = json.loads(manifest.read_text())
+    assert Trained.describe(exported, Answers()).inputs["image"].modality == "CT"
+    manifest.write_text(json.dumps({**content, "modality": ["CT", "MR"]}))
+    assert Trained.describe(exported, Answers()).inputs["image"].modality == ("CT", "MR")

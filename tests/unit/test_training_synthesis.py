@@ -48,3 +48,15 @@ def test_each_synthetic_image_has_a_contrast_of_its_own_and_repeats_with_its_see
     brighter = {bool(one[brain].mean() > one[scalp].mean()) for one in made}
     assert brighter == {True, False}
     assert all(abs(float(one.mean())) < 1e-4 for one in made)
+
+
+def test_some_synthetic_images_show_bone_brightest_and_all_soft_tissue_alike() -> None:
+    tissue = torch.from_numpy(parted(*_head(), PARTS, structures=1)).float()[None, None]
+    bone, soft = tissue == BONE, tissue > BONE
+    alike = 0
+    for seed in range(24):
+        image = synthetic(tissue, np.random.default_rng(seed), torch.Generator().manual_seed(seed))
+        means = [float(image[tissue == one].mean()) for one in torch.unique(tissue[soft])]
+        span = max(means) - min(means)
+        alike += float(image[bone].mean()) - max(means) > 2 * span
+    assert 2 <= alike < 16

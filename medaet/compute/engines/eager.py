@@ -83,12 +83,14 @@ def torch_module(task: Task) -> nn.Module:
     """Return the network as a torch module.
 
     Raises:
-        EngineError: it is none.
+        EngineError: it is none, or is not computed in the precision here.
     """
     if isinstance(task.source, OnnxFile):
         raise EngineError(f"{task.source.path.name} is an ONNX file, which torch cannot run")
     if task.precision == "int8":
         raise EngineError("torch has no quantised convolutions in three dimensions")
+    if task.precision == "tf32" and task.device.type != "cuda":
+        raise EngineError("only NVIDIA GPUs compute in tf32")
     return task.source
 
 

@@ -70,6 +70,8 @@ def onnxruntime(task: Task) -> OnnxRuntime:
         raise EngineError("ONNX Runtime is not installed; pip install 'medaet[onnx]'")
     if task.precision not in ("fp32", "tf32", "int8"):
         raise EngineError(f"ONNX Runtime does not compute torch networks in {task.precision} here")
+    if task.precision == "tf32" and task.device.type != "cuda":
+        raise EngineError("only NVIDIA GPUs compute in tf32")
     import onnxruntime as ort
 
     available = ort.get_available_providers()

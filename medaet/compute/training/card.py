@@ -6,6 +6,8 @@ Source:
 
 from collections.abc import Sequence
 
+from medaet.compute.training import candidate
+from medaet.compute.training.candidate import Candidate
 from medaet.compute.training.prepare import Prepared
 from medaet.compute.training.report import (
     COLUMNS,
@@ -18,8 +20,17 @@ from medaet.compute.training.report import (
 from medaet.compute.training.validate import Judged
 
 
-def card(run: Prepared, results: Sequence[Judged], weights_sha256: str, parameters: int) -> str:
-    """Write a model card in Markdown."""
+def card(
+    run: Prepared, results: Sequence[Judged], candidates: Sequence[Candidate], weights: str
+) -> str:
+    """Write a model card in Markdown.
+
+    Args:
+        run: What was trained.
+        results: Of the validation.
+        candidates: What became of reduced precisions.
+        weights: How many parameters there are, and their hash.
+    """
     config, said = run.config, run.config.card
     teachers = sorted({one.labelled_by for one in run.known} - {"people"})
     labels = (
@@ -42,7 +53,7 @@ def card(run: Prepared, results: Sequence[Judged], weights_sha256: str, paramete
         f"learn from, {patients['validation']} to decide when to stop, {patients['test']} to judge; no patient is in "
         f"two of these. Labels {labels}. {_synthesis(run)}".rstrip(),
         "",
-        f"**Network.** MONAI's {run.plan.network}, {parameters:,} parameters, weights SHA-256 `{weights_sha256}`.",
+        f"**Network.** MONAI's {run.plan.network}, {weights}.",
         "",
         *_table(("what", "value"), plan_rows(run)),
         "",
@@ -52,6 +63,7 @@ def card(run: Prepared, results: Sequence[Judged], weights_sha256: str, paramete
         "",
         *_table(("by", "value", "cases", "mean Dice"), group_rows(results)),
         "",
+        *_precisions(candidates),
         f"**Limits.** {said.limits or _unknown(run, results)}",
         "",
         "**Not for diagnostic use.**",
@@ -65,6 +77,17 @@ def _synthesis(run: Prepared) -> str:
     return (
         f"{share:.0%} of the patches were synthetic images made from label maps." if share else ""
     )
+
+
+def _precisions(candidates: Sequence[Candidate]) -> list[str]:
+    if not candidates:
+        return ["**Precision.** fp32; no other was tried.", ""]
+    return [
+        "**Precision.** fp32. Others, compared with it on the reference cases:",
+        "",
+        *_table(candidate.COLUMNS, candidate.rows(candidates)),
+        "",
+    ]
 
 
 def _unknown(run: Prepared, results: Sequence[Judged]) -> str:

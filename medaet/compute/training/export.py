@@ -77,6 +77,7 @@ def manifest(config: TrainingConfig, plan: Plan, weights_sha256: str) -> dict[st
         "title": config.title,
         "intended_use": config.card.intended_use,
         "licence": config.card.licence,
+        "modality": config.modality or (plan.modality,),
         "body_part": config.body_part,
         "weights_sha256": weights_sha256,
         "plan": asdict(plan),

@@ -4,12 +4,14 @@ import base64
 import html
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from medaet.compute.training import picture
+from medaet.compute.training import candidate, picture
+from medaet.compute.training.candidate import Candidate
 from medaet.compute.training.checkpoint import Epoch
 from medaet.compute.training.prepare import Prepared
 from medaet.compute.training.validate import (
@@ -42,22 +44,31 @@ COLUMNS = (
 Row = tuple[str, ...]
 
 
-def write(
-    folder: Path,
-    run: Prepared,
-    history: Sequence[Epoch],
-    results: Sequence[Judged],
-    cases: dict[str, Image.Image],
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a trained network was found to be worth.
+
+    Attributes:
+        results: Of the validation.
+        pictures: Of each judged case, by its name; the worst are shown.
+        candidates: What became of reduced precisions.
+    """
+
+    results: Sequence[Judged]
+    pictures: Mapping[str, Image.Image]
+    candidates: Sequence[Candidate] = ()
+
+
+def write(folder: Path, run: Prepared, history: Sequence[Epoch], outcome: Outcome) -> None:
     """Write report.html and report.png.
 
     Args:
         folder: Gets both.
         run: What was trained.
         history: Its epochs.
-        results: Of the validation.
-        cases: A picture of each judged case; the worst are shown.
+        outcome: What it is worth.
     """
+    results, cases = outcome.results, outcome.pictures
     folder.mkdir(parents=True, exist_ok=True)
     lines = {
         name: [epoch.dice.get(name, math.nan) for epoch in history] for name in run.plan.structures
@@ -85,6 +96,10 @@ def write(
         _table(("by", "value", "cases", "mean Dice"), group_rows(results)),
         "<h2>Worst cases</h2><p>Green: label. Red: network.</p>",
         *(_embedded(one) for one in shown),
+        "<h2>Reduced precisions</h2>",
+        _table(candidate.COLUMNS, candidate.rows(outcome.candidates))
+        if outcome.candidates
+        else "<p>None was tried.</p>",
         "<h2>Plan</h2>",
         _table(("what", "value"), plan_rows(run)),
     ]

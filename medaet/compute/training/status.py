@@ -23,7 +23,7 @@ class Status:
     """What a dashboard shows of a run.
 
     Attributes:
-        phase: "preparing", "training", "validating", "exporting", "done".
+        phase: "preparing", "training", "validating", "exporting", "certifying", "done".
         text: A few words more.
         seconds_left: Of the training phase; None while nothing is known.
     """

@@ -14,7 +14,8 @@ from torch import nn
 
 from medaet.compute.runtime import Runtime
 from medaet.compute.trained.network import build
-from medaet.compute.training import card, checkpoint, export, picture, report, validate
+from medaet.compute.training import candidate, card, checkpoint, export, picture, report, validate
+from medaet.compute.training.candidate import Certify
 from medaet.compute.training.case import Labelled
 from medaet.compute.training.checkpoint import BEST, CHECKPOINT
 from medaet.compute.training.deterministic import deterministic
@@ -23,6 +24,7 @@ from medaet.compute.training.loop import Loop
 from medaet.compute.training.place import Place
 from medaet.compute.training.prepare import TAUGHT, Prepared, prepare
 from medaet.compute.training.read import Reader
+from medaet.compute.training.report import Outcome
 from medaet.compute.training.status import Observer, Say
 from medaet.compute.training.validate import Judged
 from medaet.config.training import TrainingConfig
@@ -35,7 +37,11 @@ MOST_REFERENCES = 2
 
 
 def train(
-    config: TrainingConfig, folder: Path, devices: Sequence[str] = ("cpu",), say: Say | None = None
+    config: TrainingConfig,
+    folder: Path,
+    devices: Sequence[str] = ("cpu",),
+    say: Say | None = None,
+    certify: Certify = candidate.none,
 ) -> Path:
     """Train, validate, report and export; a run that was interrupted goes on from its checkpoint.
 
@@ -44,6 +50,7 @@ def train(
         folder: Of the run.
         devices: To train on, in torch's spelling; a process for each.
         say: Takes lines of JSON about the progress.
+        certify: Puts the written model folder through the gate of reduced precisions.
 
     Returns:
         The model folder, to be handed to `medaet models import`.
@@ -61,7 +68,7 @@ def train(
         observer.phase("training")
         learn(run, devices, observer)
         observer.phase("validating")
-        model = finish(run, devices[0], observer)
+        model = finish(run, devices[0], observer, certify)
         observer.phase("done", str(model))
     log.info("training.finished", model=config.name, version=config.version)
     return model
@@ -86,8 +93,8 @@ def learn(run: Prepared, devices: Sequence[str], observer: Observer) -> None:
         place.leave()
 
 
-def finish(run: Prepared, device: str, observer: Observer) -> Path:
-    """Judge the trained network, and write report, card and model folder."""
+def finish(run: Prepared, device: str, observer: Observer, certify: Certify) -> Path:
+    """Judge the trained network, write the model folder, try it in reduced precisions, and report all of it."""
     runtime = Runtime(device)
     network = trained(run, device)
     reader = Reader(run.config.structures, run.plan.modality, runtime, run.folder / TAUGHT)
@@ -102,15 +109,20 @@ def finish(run: Prepared, device: str, observer: Observer) -> Path:
 
     results = validate.judge(run, network, reader, runtime, seen=seen)
     observer.phase("exporting")
-    history = checkpoint.load(run.folder / CHECKPOINT, torch.device("cpu"))[0].history
-    report.write(run.folder / REPORT, run, history, results, pictures)
-    validate.write(results, run.folder / REPORT / validate.RESULTS)
     folder = run.folder / MODEL
     digest = export.export(folder, run, network.cpu(), references)
     parameters = sum(one.numel() for one in network.parameters())
-    text = card.card(run, results, digest, parameters)
+    observer.phase("certifying")
+    candidates = certify(folder, lambda text: observer.phase("certifying", text))
+    history = checkpoint.load(run.folder / CHECKPOINT, torch.device("cpu"))[0].history
+    report.write(run.folder / REPORT, run, history, Outcome(results, pictures, candidates))
+    validate.write(results, run.folder / REPORT / validate.RESULTS)
+    candidate.write(candidates, run.folder / REPORT / candidate.PRECISIONS)
+    text = card.card(
+        run, results, candidates, f"{parameters:,} parameters, weights SHA-256 `{digest}`"
+    )
     (folder / export.CARD).write_text(text, encoding="utf-8")
-    for name in (report.HTML, report.PNG, validate.RESULTS):
+    for name in (report.HTML, report.PNG, validate.RESULTS, candidate.PRECISIONS):
         shutil.copyfile(run.folder / REPORT / name, folder / "docs" / name)
     for one in results:
         log.info("case.judged", case=one.name, split=one.split, dice=round(one.mean_dice, 4))

@@ -59,8 +59,9 @@ class Trained(ModelKind):
         content = _read(source)
         try:
             plan, structures = content["plan"], content["structures"]
+            modality = tuple(content.get("modality") or [plan["modality"]])
             selector = SeriesSelector(
-                modality=answers.modality or str(plan["modality"]),
+                modality=answers.modality or (modality[0] if len(modality) == 1 else modality),
                 body_part=answers.body_part or tuple(content.get("body_part") or ()),
                 min_slices=answers.min_slices,
             )

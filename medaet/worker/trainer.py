@@ -1,21 +1,20 @@
 """Training in a process of its own, which `medaet train` and the training agent start.
 
-Run as `python -P -m medaet.compute.training CONFIG --out DIR [--device D]... [--fresh]`; progress is JSON, a line each.
+Run as `python -P -m medaet.worker.trainer CONFIG --out DIR [--device D]... [--fresh]`; progress is JSON, a line each.
 """
 
 import argparse
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from medaet import logs
-from medaet.compute.training.distributed import exit_with_parent
-from medaet.compute.training.prepare import fresh
-from medaet.compute.training.train import train
 from medaet.config.training import load_training
 from medaet.errors import ConfigError, MedaetError
+from medaet.worker.candidates import certify
 
 log = structlog.get_logger()
 
@@ -34,6 +33,10 @@ def main() -> int:
     parser.add_argument("--processor", type=int, action="append", help="a CPU core to use")
     options = parser.parse_args()
     logs.set_up()
+    from medaet.compute.training.distributed import exit_with_parent
+    from medaet.compute.training.prepare import fresh
+    from medaet.compute.training.train import train
+
     if options.agent is not None:
         exit_with_parent(options.agent)
         os.nice(NICENESS)  # the clinic's own work comes first
@@ -43,7 +46,8 @@ def main() -> int:
         config = load_training(options.config)
         if options.fresh:
             fresh(options.out)
-        train(config, options.out, options.device or ["cpu"], _say)
+        devices = options.device or ["cpu"]
+        train(config, options.out, devices, _say, partial(certify, config.precisions, devices[0]))
     except MedaetError as error:
         log.error("training.failed", error=type(error).__name__, reason=str(error))
         return WRONG_USAGE if isinstance(error, ConfigError) else FAILED
