@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
-from pydicom.valuerep import format_number_as_ds
 
 from medaet.dicom.codes import DEFORMED, SOURCE_FOR_PROCESSING, SPATIAL_RESAMPLING
+from medaet.dicom.decimal_string import decimal_string
 from medaet.plugin.registration import Registration, Resampled
 from medaet.results.algorithm import Algorithm
 from medaet.results.header import (
@@ -171,10 +171,10 @@ def _put_pixels(dataset: Dataset, one: Resampled) -> None:
         low, high = np.percentile(one.voxels[:: max(1, len(one.voxels) // 32)], MR_PERCENTILES)
         high = max(high, low + 1)
     if dataset.Modality == "CT" or (slope, intercept) != (1.0, 0.0):
-        dataset.RescaleIntercept = format_number_as_ds(intercept)
-        dataset.RescaleSlope = format_number_as_ds(slope)
-    dataset.WindowCenter = format_number_as_ds(float(low + high) / 2)
-    dataset.WindowWidth = format_number_as_ds(float(high - low))
+        dataset.RescaleIntercept = decimal_string(intercept)
+        dataset.RescaleSlope = decimal_string(slope)
+    dataset.WindowCenter = decimal_string(float(low + high) / 2)
+    dataset.WindowWidth = decimal_string(float(high - low))
 
 
 def _put_derivation(
@@ -221,5 +221,5 @@ def _line(voxels: NDArray[np.int16] | NDArray[np.float32]) -> tuple[float, float
     if voxels.dtype == np.int16:
         return 1.0, 0.0
     low, high = float(voxels.min()), float(voxels.max())
-    slope = float(format_number_as_ds(max(high - low, 1e-6) / (STORED[1] - STORED[0])))
-    return slope, float(format_number_as_ds(low - slope * STORED[0]))
+    slope = float(decimal_string(max(high - low, 1e-6) / (STORED[1] - STORED[0])))
+    return slope, float(decimal_string(low - slope * STORED[0]))

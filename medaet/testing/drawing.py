@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, RTStructureSetStorage
-from pydicom.valuerep import format_number_as_ds
 
 from medaet.dicom.codes import MORPHOLOGIC_ABNORMALITY, NEOPLASM, Code
+from medaet.dicom.decimal_string import decimal_string
 from medaet.dicom.uid import derived_uid
 
 Contour = Sequence[tuple[float, float, float]]
@@ -158,7 +158,7 @@ def _drawn(number: int, contours: Iterable[Contour]) -> Dataset:
         contour = Dataset()
         contour.ContourGeometricType = "CLOSED_PLANAR"
         contour.NumberOfContourPoints = len(points)
-        contour.ContourData = [format_number_as_ds(float(one)) for point in points for one in point]
+        contour.ContourData = [decimal_string(one) for point in points for one in point]
         item.ContourSequence.append(contour)
     return item
 

@@ -16,8 +16,8 @@ from pydicom.uid import (
     MRImageStorage,
     RLELossless,
 )
-from pydicom.valuerep import format_number_as_ds
 
+from medaet.dicom.decimal_string import decimal_string
 from medaet.dicom.uid import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -164,7 +164,7 @@ def _header(modality: str, body_part: str, name: str) -> Dataset:
 
 def decimals(numbers: Iterable[float]) -> list[str]:
     """Return numbers as decimal strings of at most 16 characters."""
-    return [format_number_as_ds(float(number)) for number in numbers]
+    return [decimal_string(number) for number in numbers]
 
 
 def _put_pixels(dataset: Dataset, plane: NDArray[np.integer], storage: Storage) -> None:

@@ -53,10 +53,13 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         str(tmp_path / "out"),
     ]
     command += ["--module", "says_plugin", "--watch"]
+    # Ctrl-C must reach it also where a shell runs the tests in the background, which ignores SIGINT for all below it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "MEDAET_SPOOL__PATH": str(tmp_path / "spool"), "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
+    signal.signal(signal.SIGINT, before)
     with process:
         yield process
         process.kill()
