@@ -14,16 +14,23 @@ from tests.acceptance.hospital import kill, objects_by_study, wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(280)]
 
 FINISH_SECONDS = 200
+NO_CHOICE = "".join(f'\n[compute.{name}]\nengine = "eager"\n' for name in ("chest-ct", "brain-mr"))
+"""What is killed here are jobs; engines are compared elsewhere."""
 
 
 def _reached(watch: Watch, states: tuple[str, ...]) -> bool:
     return any(one.startswith(states) for one in watch.states().values())
 
 
-def _started(folder: Path, one: Site) -> Watch:
+def _open(one: Site) -> None:
+    one.config_file.write_text(one.config_file.read_text(encoding="utf-8") + NO_CHOICE)
     one.start_pacs()
     one.start_daemon()
     assert await_daemon(one)
+
+
+def _started(folder: Path, one: Site) -> Watch:
+    _open(one)
     sending = [one.scan(write_scan(name, folder / name)[0].parent) for name in SCANS]
     assert [process.wait(60) for process in sending] == [0, 0]
     return Watch(one.config)
@@ -66,9 +73,7 @@ def test_killing_the_daemon_while_it_receives_loses_nothing_that_was_answered(
 ) -> None:
     """The scanner keeps what was not answered, and sends the series again, as scanners do."""
     with site(tmp_path / "site") as one:
-        one.start_pacs()
-        one.start_daemon()
-        assert await_daemon(one)
+        _open(one)
         folders = [write_scan(name, tmp_path / name)[0].parent for name in SCANS]
         sending = [one.scan(folder, pause_seconds=0.1) for folder in folders]
         stored = one.config.spool.path / "instances"
