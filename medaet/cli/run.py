@@ -247,7 +247,7 @@ def _report(
 
 def _placed(one: Detection, volume: Volume) -> dict[str, object]:
     """Describe a box, also by its corners (8, 3) in mm, LPS+."""
-    corners = one.box.corners()[:, ::-1] @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    corners = one.box.corners_mm(volume.affine)
     return {**asdict(one), "corners_mm": corners.round(4).tolist()}
 
 

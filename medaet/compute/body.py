@@ -45,9 +45,8 @@ def box(mask: torch.Tensor) -> Box | None:
 
 def _between(solid: torch.Tensor, axis: int) -> torch.Tensor:
     """Fill from the first to the last solid voxel along an axis."""
-    if (
-        axis == solid.ndim - 1
-    ):  # neighbours in memory are joined plane by plane faster than one by one
+    if axis == solid.ndim - 1:
+        # neighbours in memory are joined plane by plane faster than one by one
         return _between(solid.transpose(-1, -2).contiguous(), axis - 1).transpose(-1, -2)
     if solid.device.type == "cpu":
         return _seen(solid, axis, range(solid.shape[axis])) & _seen(

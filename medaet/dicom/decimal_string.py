@@ -1,5 +1,7 @@
 """Numbers as decimal strings (PS3.5 §6.2, VR DS)."""
 
+from collections.abc import Iterable
+
 from pydicom.valuerep import format_number_as_ds
 
 LONGEST = 16
@@ -14,3 +16,8 @@ def decimal_string(number: float) -> str:
     if len(text) <= LONGEST:
         return text
     return str(format_number_as_ds(float(f"{number:.10g}")))
+
+
+def decimal_strings(numbers: Iterable[float]) -> tuple[str, ...]:
+    """Return numbers as decimal strings; see `decimal_string`."""
+    return tuple(map(decimal_string, numbers))

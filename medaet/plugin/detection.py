@@ -41,6 +41,10 @@ class Box:
         pairs = zip(self.low, self.high, strict=True)
         return np.stack(np.meshgrid(*pairs, indexing="ij"), axis=-1).reshape(8, 3)
 
+    def corners_mm(self, affine: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return its corners (8, 3) in mm, LPS+, on a grid with the affine of `Volume.affine`."""
+        return np.asarray(self.corners()[:, ::-1] @ affine[:3, :3].T + affine[:3, 3])
+
     def overlaps(self, shape: Sequence[int]) -> bool:
         """Whether some of it lies on the voxels of a grid of this shape (slices, rows, columns)."""
         return all(

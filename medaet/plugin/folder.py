@@ -174,10 +174,7 @@ def _segment(one: Mapping[str, Any], folder: Path, label_maps: dict[str, LabelMa
     return Segment(
         str(one["label"]),
         _mask(one["mask"], shape, folder, label_maps),
-        Code(**one["code"]),
-        category=Code(**one["category"]),
-        modifier=_code(one["modifier"]),
-        anatomic_region=_code(one["anatomic_region"]),
+        **_concepts(one),
         role=one["role"],
         colour=tuple(one["colour"]) if one["colour"] else None,
         probability=_array(folder, one["probability"], np.uint8) if one["probability"] else None,

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 from highdicom import sr
-from numpy.typing import NDArray
 from pydicom import Dataset
 
 from medaet.dicom.codes import CERTAINTY, DETECTED, NOT_DETECTED, PERCENT
 from medaet.plugin.detection import Box, Classification, Detection
 from medaet.plugin.findings import Findings, Measurement
 from medaet.results.algorithm import Algorithm
-from medaet.results.header import LONG_STRING, coded, fitting
-from medaet.results.measurement import evaluations, finding_sites, identification, measurement
+from medaet.results.header import coded
+from medaet.results.measurement import evaluations, identified
 from medaet.results.source import SourceSeries
 
 FACES = ((0, 1, 3, 2), (4, 5, 7, 6), (0, 1, 5, 4), (2, 3, 7, 6), (0, 2, 6, 4), (1, 3, 7, 5))
@@ -84,29 +82,14 @@ def _shared(
     own = [item for item in findings.measurements if item.of == one.label]
     if probability is not None:
         own.insert(0, Measurement(CERTAINTY, 100 * probability, PERCENT, one.label))
-    return {
-        "tracking_identifier": sr.TrackingIdentifier(
-            uid=algorithm.uid("tracking", one.label),
-            identifier=fitting(one.label, header, length=LONG_STRING),
-        ),
-        "finding_category": coded(one.category),
-        "finding_type": coded(one.code),
-        "finding_sites": finding_sites(one),
-        "algorithm_id": identification(algorithm, header, own),
-        "measurements": [measurement(item) for item in own],
-    }
+    return identified(one, algorithm.uid("tracking", one.label), own, header, algorithm)
 
 
 def _surface(box: Box, series: SourceSeries) -> sr.VolumeSurface:
-    corners = _in_mm(box, series.volume.affine)
+    corners = box.corners_mm(series.volume.affine)
     return sr.VolumeSurface(
         sr.GraphicTypeValues3D.POLYGON,
         [corners[[*face, face[0]]] for face in FACES],
         frame_of_reference_uid=series.frame_of_reference_uid,
         source_series=sr.SourceSeriesForSegmentation(str(series.first.SeriesInstanceUID)),
     )
-
-
-def _in_mm(box: Box, affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the corners (8, 3) in mm, LPS+."""
-    return np.asarray(box.corners()[:, ::-1] @ affine[:3, :3].T + affine[:3, 3])

@@ -79,17 +79,7 @@ def _group(
 ) -> sr.templates.Template:
     own = [item for item in findings.measurements if item.of == segment.label]
     words = evaluations(findings, segment.label)
-    shared = {
-        "tracking_identifier": sr.TrackingIdentifier(
-            uid=tracking_uid(segment, algorithm),
-            identifier=fitting(segment.label, header, length=LONG_STRING),
-        ),
-        "finding_category": coded(segment.category),
-        "finding_type": coded(segment.code),
-        "finding_sites": finding_sites(segment),
-        "algorithm_id": identification(algorithm, header, own),
-        "measurements": [measurement(item) for item in own],
-    }
+    shared = identified(segment, tracking_uid(segment, algorithm), own, header, algorithm)
     if not segment.count:
         words.append(sr.QualitativeEvaluation(coded(segment.code), coded(NOT_DETECTED)))
     shared["qualitative_evaluations"] = words
@@ -102,6 +92,34 @@ def _group(
         **shared,
         referenced_segment=_reference(encoded, tracking_uid(segment, algorithm)),
     )
+
+
+def identified(
+    one: Segment | Detection | Classification,
+    uid: str,
+    own: Sequence[Measurement],
+    header: Dataset,
+    algorithm: Algorithm,
+) -> dict[str, object]:
+    """Return what every group about one finding says, as arguments of highdicom's templates.
+
+    Args:
+        one: The finding.
+        uid: Its Tracking UID.
+        own: Its measurements.
+        header: Header that tells the character set.
+        algorithm: The run.
+    """
+    return {
+        "tracking_identifier": sr.TrackingIdentifier(
+            uid=uid, identifier=fitting(one.label, header, length=LONG_STRING)
+        ),
+        "finding_category": coded(one.category),
+        "finding_type": coded(one.code),
+        "finding_sites": finding_sites(one),
+        "algorithm_id": identification(algorithm, header, own),
+        "measurements": [measurement(item) for item in own],
+    }
 
 
 def _point_group(

@@ -12,6 +12,7 @@ from pydicom.uid import (
 )
 
 from medaet.dicom.codes import CONTENT_BASED, FRAME_IDENTITY, Code
+from medaet.dicom.decimal_string import decimal_strings
 from medaet.plugin.registration import Deformation, Registration
 from medaet.results.algorithm import Algorithm
 from medaet.results.header import (
@@ -25,7 +26,7 @@ from medaet.results.header import (
 )
 from medaet.results.multi_frame import references
 from medaet.results.references import put_common_references
-from medaet.results.source import SourceSeries, decimal_strings
+from medaet.results.source import SourceSeries
 
 COMMENT_LENGTH = 64
 MATRIX_TYPES = {"rigid": "RIGID", "affine": "AFFINE", "deformable": "AFFINE"}

@@ -10,7 +10,7 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, MRImageStorage
 
 from medaet.dicom.codes import DEFORMED, SOURCE_FOR_PROCESSING, SPATIAL_RESAMPLING
-from medaet.dicom.decimal_string import decimal_string
+from medaet.dicom.decimal_string import decimal_string, decimal_strings
 from medaet.plugin.registration import Registration, Resampled
 from medaet.results.algorithm import Algorithm
 from medaet.results.header import (
@@ -25,7 +25,7 @@ from medaet.results.header import (
 from medaet.results.multi_frame import references
 from medaet.results.panel import MR_PERCENTILES, SOFT_TISSUE_WINDOW_HU
 from medaet.results.references import put_common_references
-from medaet.results.source import SourceSeries, decimal_strings
+from medaet.results.source import SourceSeries
 
 STORED = (-32768, 32767)
 SAME_PLACE_MM = 1e-3

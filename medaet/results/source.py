@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.errors import InvalidDicomError
 
-from medaet.dicom.decimal_string import decimal_string
+from medaet.dicom.decimal_string import decimal_strings
 from medaet.dicom.elements import read_head
 from medaet.dicom.geometry import Plane
 from medaet.dicom.uid import derived_uid
@@ -98,11 +98,6 @@ class SourceSeries:
                 if plane.sop_instance_uid == sop_instance_uid and plane.frame
             )
         )
-
-
-def decimal_strings(numbers: Sequence[float]) -> tuple[str, ...]:
-    """Return numbers as decimal strings of at most 16 characters (PS3.5 §6.2, VR DS)."""
-    return tuple(decimal_string(number) for number in numbers)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from pydicom import DataElement, Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.uid import CTImageStorage, MRImageStorage
 
+from medaet.dicom.decimal_string import decimal_strings
 from medaet.dicom.geometry import Plane
-from medaet.results.source import SourceSeries, decimal_strings
+from medaet.results.source import SourceSeries
 
 _COPIED = (  # noqa: SIM905 -- keywords read best as words
     "StudyInstanceUID SeriesInstanceUID Modality Rows Columns "

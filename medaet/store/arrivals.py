@@ -59,9 +59,7 @@ class Arrivals:
     def place(self, part: str) -> tuple[Folder, str]:
         """Give a complete file its name; return its folder, and the name relative to the spool."""
         with self._lock:
-            for _ in range(
-                3
-            ):  # another one if this one is full, or was removed because it was empty
+            for _ in range(3):  # another one if this one is full, or was removed as it was empty
                 folder = self._folder or self._new_folder()
                 name = folder.next_name()
                 if name is not None:

@@ -1,6 +1,6 @@
 """Small synthetic CT and MR series with known answers."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from medaet.dicom.decimal_string import decimal_string
+from medaet.dicom.decimal_string import decimal_strings
 from medaet.dicom.uid import (
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
@@ -105,10 +105,10 @@ def write_series(  # noqa: PLR0913 -- each keyword is one attribute of the serie
         dataset = _header(modality, body_part, f"{modality} {seed}")
         dataset.SOPInstanceUID = derived_uid("phantom", modality, str(seed), str(number))
         dataset.InstanceNumber = number + 1
-        dataset.ImagePositionPatient = decimals(position)
-        dataset.ImageOrientationPatient = decimals(orientation)
-        dataset.PixelSpacing = decimals(spacing_mm[1:])
-        (dataset.SliceThickness,) = decimals(spacing_mm[:1])
+        dataset.ImagePositionPatient = list(decimal_strings(position))
+        dataset.ImageOrientationPatient = list(decimal_strings(orientation))
+        dataset.PixelSpacing = list(decimal_strings(spacing_mm[1:]))
+        (dataset.SliceThickness,) = decimal_strings(spacing_mm[:1])
         _put_pixels(dataset, plane, storage)
         change(dataset, number)
         paths.append(folder / f"{number + 1:04}.dcm")
@@ -162,11 +162,6 @@ def _header(modality: str, body_part: str, name: str) -> Dataset:
     return dataset
 
 
-def decimals(numbers: Iterable[float]) -> list[str]:
-    """Return numbers as decimal strings of at most 16 characters."""
-    return [decimal_string(number) for number in numbers]
-
-
 def _put_pixels(dataset: Dataset, plane: NDArray[np.integer], storage: Storage) -> None:
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = storage.photometric_interpretation
@@ -175,7 +170,9 @@ def _put_pixels(dataset: Dataset, plane: NDArray[np.integer], storage: Storage) 
     dataset.BitsStored = storage.bits_stored
     dataset.HighBit = storage.bits_stored - 1
     dataset.PixelRepresentation = int(storage.is_signed)
-    dataset.RescaleIntercept, dataset.RescaleSlope = decimals((storage.intercept, storage.slope))
+    dataset.RescaleIntercept, dataset.RescaleSlope = decimal_strings(
+        (storage.intercept, storage.slope)
+    )
     stored = np.rint((plane - storage.intercept) / storage.slope).astype(storage.dtype)
     vr = "OB" if storage.bits_allocated == 8 else "OW"
     content = stored.tobytes()

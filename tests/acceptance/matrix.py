@@ -22,8 +22,9 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from medaet.dicom.decimal_string import decimal_strings
 from medaet.testing.enhanced import write_enhanced
-from medaet.testing.phantom import Storage, decimals, replace_pixels, write_series
+from medaet.testing.phantom import Storage, replace_pixels, write_series
 from medaet.testing.shapes import CENTRE_MM, GREY, solid_at
 from tests.peers import system_program
 
@@ -190,7 +191,7 @@ def _write_slices(case: Case, folder: Path, storage: Storage) -> list[Path]:
 
     def place(dataset: Dataset, number: int) -> None:
         position = case.affine @ [0, 0, order[number], 1]
-        dataset.ImagePositionPatient = decimals(position[:3])
+        dataset.ImagePositionPatient = list(decimal_strings(position[:3]))
         if case.padded:
             _put_padding(dataset, case.storage)
         if case.rescaled and number % 2:
@@ -235,7 +236,7 @@ def _put_padding(dataset: Dataset, storage: Storage) -> None:
 
 def _halve(dataset: Dataset, storage: Storage) -> None:
     """Store half of every value, with a slope of twice as much."""
-    dataset.RescaleSlope, dataset.RescaleIntercept = decimals(
+    dataset.RescaleSlope, dataset.RescaleIntercept = decimal_strings(
         (2 * storage.slope, storage.intercept)
     )
     stored = np.frombuffer(dataset.PixelData, storage.dtype)
