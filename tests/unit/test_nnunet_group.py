@@ -12,6 +12,7 @@ from medaet.errors import PluginError
 from medaet.plugin.kind import Answers
 from medaet.plugin.model import Model, digests
 from medaet.plugin.registry import discover
+from medaet.precision import Terms
 from medaet.worker.importing import recognised, smoke_volume
 from medaet_plugins.nnunet import NnUNetGroup, NnUNetSettings
 from medaet_plugins.nnunet.inference import Predictor
@@ -54,7 +55,7 @@ def test_parts_are_merged_inside_what_the_rough_model_found(
 ) -> None:
     folder, model = packed
     analysis = NnUNetGroup.analysis.of(model, folder)(NnUNetSettings(mirror=False))
-    runtime = Runtime("cpu")
+    runtime = Runtime("cpu", terms=Terms(engine="eager"))
     analysis.load(runtime)
     found = analysis.analyse({"ct": scan}, runtime)
     labels = found.segments[0].voxels.map.labels  # type: ignore[attr-defined]
@@ -83,7 +84,7 @@ def test_nothing_is_looked_at_where_the_rough_model_finds_nothing(
 ) -> None:
     folder, model = packed
     analysis = NnUNetGroup.analysis.of(model, folder)(NnUNetSettings(mirror=False))
-    runtime, volume = Runtime("cpu"), smoke_volume("CT")
+    runtime, volume = Runtime("cpu", terms=Terms(engine="eager")), smoke_volume("CT")
     analysis.load(runtime)
     empty = Volume(np.full_like(volume.voxels, 300), volume.affine, "CT")
     found = analysis.analyse({"ct": empty}, runtime)

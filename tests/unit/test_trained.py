@@ -18,6 +18,7 @@ from medaet.errors import PluginError
 from medaet.plugin.kind import Answers
 from medaet.plugin.model import digests
 from medaet.plugin.registry import discover
+from medaet.precision import Terms
 from medaet.worker.importing import recognised, smoke_volume
 from medaet_plugins.trained import Trained
 
@@ -75,7 +76,7 @@ def test_the_analysis_finds_what_the_trained_model_finds(exported: Path, tmp_pat
     Trained.pack(exported, packed, model)
     assert (packed / "docs" / "README.md").is_file()
     analysis = Trained.analysis.of(model.model_copy(update={"files": digests(packed)}), packed)()
-    runtime, volume = Runtime("cpu"), smoke_volume("CT")
+    runtime, volume = Runtime("cpu", terms=Terms(engine="eager")), smoke_volume("CT")
     analysis.load(runtime)
     found = analysis.analyse({"image": volume}, runtime)
     trained = TrainedModel.read(
