@@ -17,7 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from medaet.errors import MedaetError
 from medaet_daemon.dashboard import decisions, entrance, study, views
 from medaet_daemon.dashboard.board import HERE, Board, page
-from medaet_daemon.dashboard.guard import Guard, Neighbours, page_name
+from medaet_daemon.dashboard.guard import Guard, Neighbours, page_name, tell
 from medaet_daemon.dashboard.metrics import metrics
 from medaet_daemon.dashboard.plugin_pages import Listed, listed, plugin_page
 
@@ -114,6 +114,7 @@ def _failed(request: Request, error: Exception) -> Response:
     )
 
 
-def _broken(request: Request, _error: Exception) -> Response:
-    """Say that a page has a defect; the guard writes down which."""
+def _broken(request: Request, error: Exception) -> Response:
+    """Say that a page has a defect; the journal has its class and place."""
+    tell(request.scope, error)
     return page(request, "message.html", title="This page could not be made", status=500, text="")

@@ -63,7 +63,8 @@ class Guard:
             refusal = await self._refusal(scope, receive)
             await (refusal or self._app)(scope, receive, answer)
         except Exception as error:  # noqa: BLE001 -- a defect of one page must not end the others
-            log.error("page.failed", page=page_name(scope), **logs.frames(error))
+            if not scope.get("medaet.told"):
+                tell(scope, error)
             if not answer.started:
                 await self._problem(scope, 500, "This page could not be made")(
                     scope, receive, answer
@@ -152,6 +153,12 @@ async def _form(headers: Headers, receive: Receive) -> Mapping[str, str] | None:
     except (TimeoutError, ValueError):
         return None
     return dict(pairs)
+
+
+def tell(scope: Scope, error: Exception) -> None:
+    """Write down a defect, once, before anything is answered."""
+    scope["medaet.told"] = True
+    log.error("page.failed", page=page_name(scope), **logs.frames(error))
 
 
 def page_name(scope: Scope) -> str:
