@@ -59,7 +59,7 @@ def run(
 
     Args:
         config: The whole configuration.
-        role: "all", "receive", "pipeline", "worker" or "training".
+        role: "all", "receive", "pipeline", "worker", "training" or "web".
         device: The one device of a worker; None for all that the configuration names.
         pulse_fd: The supervisor's pipe; None for a process that has no supervisor.
         path: Where the configuration came from, handed on to the processes.
@@ -80,9 +80,20 @@ def run(
             _run_stages(_pipeline(config), pulse)
         elif role == "training":
             _run_stages([_trainer(config)], pulse)
+        elif role == "web":
+            _serve(config, pulse)
         else:
             _run_stages(_worker(config, device or "cpu"), pulse)
     return 0
+
+
+def _serve(config: Config, pulse: "Pulse") -> None:
+    """Be the dashboard; no other process loads what that needs."""
+    from medaet_daemon.dashboard.serve import serve
+
+    if not config.web.enabled:
+        raise ConfigError("web.enabled: the dashboard is off; set it to true")
+    serve(config, pulse.start)
 
 
 class Pulse:
@@ -127,6 +138,8 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
         ]
     if role == "training" or (role == "all" and _training_devices(config)):
         roles.append(Role("training", ("--role", "training", *common)))
+    if role == "all" and config.web.enabled:
+        roles.append(Role("web", ("--role", "web", *common), vital=False))
     return Supervisor(roles).run()
 
 
