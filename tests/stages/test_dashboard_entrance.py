@@ -37,7 +37,7 @@ def _paths() -> list[tuple[str, str]]:
     return found
 
 
-def test_no_route_answers_without_a_login_but_the_four_that_are_meant_to(hall: Hall) -> None:
+def test_no_route_answers_without_a_login_but_those_that_are_meant_to(hall: Hall) -> None:
     visitor = hall.visitor()
     answered = set()
     for method, path in [*_paths(), ("GET", "/nothing"), ("POST", "/nothing")]:
@@ -127,6 +127,15 @@ def test_login_takes_the_form_that_this_browser_was_given(hall: Hall) -> None:
     other.csrf = one.csrf
     assert other.post("/login", {"name": "anna", "password": PASSWORD}).status == 403
     assert hall.visitor().post("/login", {"name": "anna", "password": PASSWORD}).status == 403
+
+
+def test_second_window_leaves_the_form_of_the_first_as_good_as_it_was(hall: Hall) -> None:
+    visitor = hall.visitor()
+    visitor.get("/login")
+    first = visitor.csrf
+    visitor.get("/login")
+    visitor.csrf = first
+    assert visitor.post("/login", {"name": "anna", "password": PASSWORD}).status == 303
 
 
 def test_what_is_no_small_form_is_refused(hall: Hall) -> None:

@@ -18,6 +18,7 @@ ONE_AT_A_TIME = threading.Lock()
 """A password takes 32 MB and a core while it is compared."""
 
 PATIENCE_SECONDS = 5.0
+NONCE_CHARACTERS = 32
 
 
 def show_login(request: Request) -> Response:
@@ -84,7 +85,10 @@ def _known(board: Board, name: str, password: str) -> User | None:
 def _form(request: Request, status: int, problem: str) -> Response:
     board = board_of(request)
     _, login_cookie = cookie_names(sealed=board.config.web.is_sealed)
-    nonce = secrets.token_urlsafe(24)
+    # The same for every window: another one's form would no longer count otherwise.
+    nonce = request.cookies.get(login_cookie, "")
+    if len(nonce) != NONCE_CHARACTERS:
+        nonce = secrets.token_urlsafe(NONCE_CHARACTERS * 3 // 4)
     response = page(
         request,
         "login.html",
