@@ -44,7 +44,7 @@ from tests.benchmarks.rounds import interleaved, show
 
 SHAPE, BALLS, SCANS = (32, 80, 80), 4, 10
 PATCH = (16, 48, 48)
-EPOCHS, STEPS, ROUNDS = 20, 10, 3
+EPOCHS, STEPS, ROUNDS = 25, 10, 3
 RATE, SEED = 3e-3, 1
 ALWAYS = 1.0
 PARTS_ROUNDS = 5
@@ -57,12 +57,13 @@ def _write_scans(folder: Path) -> None:
     places = np.moveaxis(np.indices(SHAPE), 0, -1)
     for number in range(SCANS):
         random = np.random.default_rng(number)
-        values, label = random.normal(-200, 60, SHAPE), np.zeros(SHAPE, np.uint8)
+        level, label = np.full(SHAPE, -200.0), np.zeros(SHAPE, np.uint8)
         for ball in range(BALLS):
             middle = random.uniform(12, np.asarray(SHAPE) - 12)
             inside = (((places - middle) / (6, 14, 14)) ** 2).sum(-1) < 1
-            values[inside] += 150 if ball % 2 else 300
+            level[inside] = -50 if ball % 2 else 250
             label[inside] = ball % 2
+        values = level + random.normal(0, 60, SHAPE)
         for kind, array in (("images", values.astype(np.int16)), ("labels", label)):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             image = nibabel.Nifti1Image(array.transpose(2, 1, 0), np.diag([-1.0, -1.0, 2.0, 1.0]))
@@ -128,7 +129,7 @@ def _transforms(run: Prepared, crop: Sequence[int]) -> Compose:
     )
 
 
-def _loader(run: Prepared, cases: Sequence[Cached]) -> DataLoader[dict[str, torch.Tensor]]:
+def _loader(run: Prepared, cases: Sequence[Cached]) -> "DataLoader[dict[str, torch.Tensor]]":
     crop = Patches(cases, run.plan, run.config).crop
     data = [
         {
