@@ -37,7 +37,7 @@ def _paths() -> list[tuple[str, str]]:
     return found
 
 
-def test_no_route_answers_without_a_login_but_the_four_that_are_meant_to(hall: Hall) -> None:
+def test_no_route_answers_without_a_login_but_those_that_are_meant_to(hall: Hall) -> None:
     visitor = hall.visitor()
     answered = set()
     for method, path in [*_paths(), ("GET", "/nothing"), ("POST", "/nothing")]:
