@@ -37,7 +37,7 @@ def _paths() -> list[tuple[str, str]]:
     return found
 
 
-def test_no_route_answers_without_a_login_but_the_four_that_are_meant_to(hall: Hall) -> None:
+def test_no_route_answers_without_a_login_but_those_that_are_meant_to(hall: Hall) -> None:
     visitor = hall.visitor()
     answered = set()
     for method, path in [*_paths(), ("GET", "/nothing"), ("POST", "/nothing")]:
@@ -118,6 +118,18 @@ def test_form_of_another_site_changes_nothing(hall: Hall) -> None:
     assert visitor.post("/jobs/2/retry").status == 403
     visitor.csrf = right
     assert visitor.post("/jobs/2/retry", Sec_Fetch_Site="same-origin").status == 303
+
+
+def test_a_login_form_stays_good_when_the_browser_asks_for_more_behind_its_back(
+    hall: Hall,
+) -> None:
+    visitor = hall.visitor()
+    visitor.get("/login")
+    shown = visitor.csrf
+    assert visitor.get("/favicon.ico").headers["location"] == "/login"
+    visitor.get("/login")
+    visitor.csrf = shown
+    assert visitor.post("/login", {"name": "anna", "password": PASSWORD}).status == 303
 
 
 def test_login_takes_the_form_that_this_browser_was_given(hall: Hall) -> None:

@@ -62,6 +62,7 @@ ROUTES = (
     Route("/healthz", views.healthz),
     Route("/metrics", metrics),
     Route("/static/medaet.css", views.stylesheet),
+    Route("/static/medaet.svg", views.icon),
 )
 
 
@@ -73,6 +74,7 @@ def application(board: Board) -> ASGIApp:
     )
     pages.state.board = board
     pages.state.stylesheet = (HERE / "static" / "medaet.css").read_bytes()
+    pages.state.icon = (HERE / "static" / "medaet.svg").read_bytes()
     pages.state.pages = _Pages(board)
     app: ASGIApp = Guard(pages, board)
     proxies = [str(one) for one in board.config.web.proxy_addresses]

@@ -1,5 +1,6 @@
 """The way in and out: the login form, tries that are counted, and logout."""
 
+import re
 import secrets
 import threading
 
@@ -18,6 +19,8 @@ ONE_AT_A_TIME = threading.Lock()
 """A password takes 32 MB and a core while it is compared."""
 
 PATIENCE_SECONDS = 5.0
+NONCE_BYTES = 24
+NONCE = re.compile(r"[A-Za-z0-9_-]{32}")
 
 
 def show_login(request: Request) -> Response:
@@ -84,7 +87,9 @@ def _known(board: Board, name: str, password: str) -> User | None:
 def _form(request: Request, status: int, problem: str) -> Response:
     board = board_of(request)
     _, login_cookie = cookie_names(sealed=board.config.web.is_sealed)
-    nonce = secrets.token_urlsafe(24)
+    # Browsers ask for an icon behind the form's back, and people open it twice: what was shown must stay good.
+    given = request.cookies.get(login_cookie, "")
+    nonce = given if NONCE.fullmatch(given) else secrets.token_urlsafe(NONCE_BYTES)
     response = page(
         request,
         "login.html",

@@ -21,7 +21,7 @@ from medaet_daemon.dashboard.board import Board, page
 log = structlog.get_logger()
 
 LOGIN = "/login"
-OPEN = frozenset({LOGIN, "/healthz", "/metrics", "/static/medaet.css"})
+OPEN = frozenset({LOGIN, "/healthz", "/metrics", "/static/medaet.css", "/static/medaet.svg"})
 """What takes no session; /metrics looks after itself."""
 
 METHODS = frozenset({"GET", "HEAD", "POST"})

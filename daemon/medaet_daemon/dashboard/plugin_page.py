@@ -35,6 +35,7 @@ MOST_ROWS = 1000
 MOST_COLUMNS = 30
 LONGEST_CELL = 500
 LONGEST_PARAGRAPH = 5000
+LONGEST_ANSWER = 2_000_000
 
 
 def main() -> None:
@@ -45,10 +46,19 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
     asked = json.load(sys.stdin)
     with _alone() as answer:
-        json.dump(_answer(asked), answer)
+        answer.write(said_of(answer_to(asked)))
 
 
-def _answer(asked: Mapping[str, str]) -> dict[str, object]:
+def said_of(answer: Mapping[str, object]) -> str:
+    """Write an answer, unless it is too long."""
+    said = json.dumps(answer)
+    if len(said) <= LONGEST_ANSWER:
+        return said
+    return json.dumps({"error": f"the page has more than {LONGEST_ANSWER} characters"})
+
+
+def answer_to(asked: Mapping[str, str]) -> dict[str, Any]:
+    """Make a page: its `blocks`, or the `error` and the `frames` it arose in."""
     database = Database(asked["database_url"], read_only=True)
 
     def rows(statement: str, /, **values: object) -> Sequence[Mapping[str, object]]:

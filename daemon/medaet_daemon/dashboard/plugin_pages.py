@@ -1,6 +1,9 @@
 """Pages of plugins: listed here, made in a process of their own that is ended when it takes too long."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -97,19 +100,13 @@ def _made(board: Board, one: Listed) -> tuple[Sequence[Mapping[str, Any]], str]:
     if not AT_ONCE.acquire(timeout=PATIENCE_SECONDS):
         return (), "Other pages of plugins are still being made; try again in a moment."
     try:
-        done = subprocess.run(
-            COMMAND,
-            input=json.dumps(asked).encode(),
-            capture_output=True,
-            check=False,
-            timeout=PAGE_SECONDS,
-        )
-        answer: Mapping[str, Any] = json.loads(done.stdout)
+        status, said = _run(json.dumps(asked).encode())
+        answer: Mapping[str, Any] = json.loads(said)
     except subprocess.TimeoutExpired:
         log.error("hook.failed", plugin=one.plugin, error="TimeoutExpired")
         return (), f"{one.plugin} did not make this page within {PAGE_SECONDS:g} seconds."
     except ValueError:
-        log.error("hook.failed", plugin=one.plugin, exit_status=done.returncode)
+        log.error("hook.failed", plugin=one.plugin, exit_status=status)
         return (), f"The process that makes this page of {one.plugin} ended without an answer."
     finally:
         AT_ONCE.release()
@@ -120,3 +117,24 @@ def _made(board: Board, one: Listed) -> tuple[Sequence[Mapping[str, Any]], str]:
             f"{one.plugin} could not make this page: {answer['error']}. The journal tells where.",
         )
     return answer["blocks"], ""
+
+
+def _run(asked: bytes) -> tuple[int, bytes]:
+    """Run the process that makes a page, and end whatever it left running; return its exit status and its answer.
+
+    Raises:
+        TimeoutExpired: it did not end in time.
+    """
+    with subprocess.Popen(
+        COMMAND,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(asked, timeout=PAGE_SECONDS)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, said

@@ -172,6 +172,11 @@ def stylesheet(request: Request) -> Response:
     return Response(request.app.state.stylesheet, media_type="text/css")
 
 
+def icon(request: Request) -> Response:
+    """Return the sign in the browser's tab."""
+    return Response(request.app.state.icon, media_type="image/svg+xml")
+
+
 def find_study(request: Request) -> Response:
     """Go to the study of a UID; the UID travels in a form, never in an address."""
     uid = request.scope["medaet.form"].get("uid", "").strip()

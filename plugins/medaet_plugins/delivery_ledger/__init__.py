@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -49,21 +49,29 @@ def medaet_web_pages() -> Sequence[WebPage]:
 
 def page(context: WebContext) -> Sequence[Block]:
     """Hold the ledger against the database, count it by day, and list the newest lines."""
-    path = context.folder / LEDGER
-    lines = list(_lines(path)) if path.exists() else []
-    written = {(line["peer"], line["sop_instance_uid"]) for line in lines}
-    taken = [(row["peer"], row["sop_instance_uid"]) for row in context.rows(TAKEN)]
-    absent = sum(one not in written for one in taken)
+    taken = {(row["peer"], row["sop_instance_uid"]) for row in context.rows(TAKEN)}
+    absent = set(taken)
+    newest: deque[Mapping[str, Any]] = deque(maxlen=NEWEST)
+
+    def read() -> Iterator[Mapping[str, Any]]:
+        """Go through the ledger once, however long it is."""
+        path = context.folder / LEDGER
+        for line in _lines(path) if path.exists() else ():
+            absent.discard((line["peer"], line["sop_instance_uid"]))
+            newest.append(line)
+            yield line
+
+    days = _counted(read())[::-1]
     said = f"Of the newest {len(taken)} results that peers took, as the database has it, "
-    said += f"{absent} are not in the ledger." if absent else "the ledger has every one."
-    newest = [
-        (line["at"][:19], line["peer"], line["kind"], line["job_id"], f"{line['status']:04X}")
-        for line in reversed(lines[-NEWEST:])
+    said += f"{len(absent)} are not in the ledger." if absent else "the ledger has every one."
+    lines = [
+        (one["at"][:19], one["peer"], one["kind"], one["job_id"], f"{one['status']:04X}")
+        for one in reversed(newest)
     ]
     return [
         Paragraph(said if taken else "No result was taken yet."),
-        Table("By day", ("Day", "Peer", "Object", "Taken"), _counted(lines)[::-1]),
-        Table("Newest lines", ("At", "Peer", "Object", "Job", "Status"), newest),
+        Table("By day", ("Day", "Peer", "Object", "Taken"), days),
+        Table("Newest lines", ("At", "Peer", "Object", "Job", "Status"), lines),
     ]
 
 
