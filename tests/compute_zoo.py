@@ -148,6 +148,16 @@ class Broken(Networked):
         raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
 
 
+class Needy(Networked):
+    """Its own tensors, which no ladder makes smaller, do not fit: torch says so in a plain RuntimeError."""
+
+    name: ClassVar[str] = "zoo-needy"
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        torch.empty(1 << 50)
+        return Findings()
+
+
 @hookimpl
 def medaet_analyses() -> Sequence[type[Analysis]]:
-    return [Slow, NotFinite, Short, TooShort, Quantisable, Broken]
+    return [Slow, NotFinite, Short, TooShort, Quantisable, Broken, Needy]

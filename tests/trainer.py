@@ -1,11 +1,13 @@
 """A stand-in for the training process: it takes the same arguments and leaves the same files, but learns nothing.
 
+Like the gate, it has a child in a session of its own (`child` in the status), which lives no longer than its input.
 It ends when the file `ended` appears in the folder of the run: with the exit status written there, and its reason as
 the last line of the log.
 """
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,11 +24,13 @@ def main() -> int:
     parser.add_argument("--device", action="append")
     options = parser.parse_args()
     step, ended = 0, options.out / "ended"
+    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)
     while not ended.exists():
         step += 1
         status = {
             "phase": "training",
             "step": step,
+            "child": child.pid,
             "name": json.loads(options.config.read_text())["name"],
         }
         part = options.out / "status.part"

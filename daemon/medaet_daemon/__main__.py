@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=None, help="medaet.toml")
     parser.add_argument(
         "--role",
-        choices=("all", "receive", "pipeline", "worker", "training"),
+        choices=("all", "receive", "pipeline", "worker", "training", "web"),
         default="all",
         help="what to run",
     )

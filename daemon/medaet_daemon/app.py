@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from medaet_daemon.lane import lanes
 from medaet_daemon.plans import PeerPlans
 from medaet_daemon.prune import Prune
 from medaet_daemon.rescue import Rescue
+from medaet_daemon.running import run_reloading, run_stages
 from medaet_daemon.source import Source
 from medaet_daemon.supervise import Role, Supervisor
 from medaet_daemon.train import Train
@@ -50,6 +51,8 @@ from medaet_daemon.train import Train
 log = structlog.get_logger()
 
 PR_SET_PDEATHSIG = 1
+FIXED = ("database", "spool", "hooks", "worker")
+"""Sections that other processes share, and that SIGHUP leaves as they are."""
 
 
 def run(
@@ -59,7 +62,7 @@ def run(
 
     Args:
         config: The whole configuration.
-        role: "all", "receive", "pipeline", "worker" or "training".
+        role: "all", "receive", "pipeline", "worker", "training" or "web".
         device: The one device of a worker; None for all that the configuration names.
         pulse_fd: The supervisor's pipe; None for a process that has no supervisor.
         path: Where the configuration came from, handed on to the processes.
@@ -77,12 +80,23 @@ def run(
         if role == "receive":
             receive.main_loop(config, pulse.start, lambda: load(path))
         elif role == "pipeline":
-            _run_stages(_pipeline(config), pulse)
+            run_reloading(config, _pipeline, lambda old: _reread(old, path), pulse.start)
         elif role == "training":
-            _run_stages([_trainer(config)], pulse)
+            run_stages([_trainer(config)], pulse.start)
+        elif role == "web":
+            _serve(config, pulse)
         else:
-            _run_stages(_worker(config, device or "cpu"), pulse)
+            run_stages(_worker(config, device or "cpu"), pulse.start)
     return 0
+
+
+def _serve(config: Config, pulse: "Pulse") -> None:
+    """Be the dashboard; no other process loads what that needs."""
+    from medaet_daemon.dashboard.serve import serve
+
+    if not config.web.enabled:
+        raise ConfigError("web.enabled: the dashboard is off; set it to true")
+    serve(config, pulse.start)
 
 
 class Pulse:
@@ -122,11 +136,13 @@ def _supervise(config: Config, role: str, path: Path | None) -> int:
     if role == "all":
         roles = [
             Role("receive", ("--role", "receive", *common), reloads=True),
-            Role("pipeline", ("--role", "pipeline", *common)),
+            Role("pipeline", ("--role", "pipeline", *common), reloads=True),
             *roles,
         ]
     if role == "training" or (role == "all" and _training_devices(config)):
         roles.append(Role("training", ("--role", "training", *common)))
+    if role == "all" and config.web.enabled:
+        roles.append(Role("web", ("--role", "web", *common), vital=False))
     return Supervisor(roles).run()
 
 
@@ -145,10 +161,30 @@ def _prepare(config: Config) -> None:
         )
 
 
-def _pipeline(config: Config) -> list[stage.Stage]:
+def _reread(old: Config, path: Path | None) -> Config | None:
+    """Read the configuration again, but for what only a restart can change; None when it cannot be used."""
+    try:
+        new = load(path)
+        check_routes(new, discover(models=new.models_path))
+    except ConfigError as error:
+        log.error("configuration.refused", reason=str(error))
+        return None
+    log.info("pipeline.reloaded", routes=len(new.routes), peers=len(new.peers))
+    return new.model_copy(update={name: getattr(old, name) for name in FIXED})
+
+
+@contextlib.contextmanager
+def _pipeline(config: Config) -> Iterator[list[stage.Stage]]:
     """Build the stages that need neither the listener nor a device."""
-    clock = SystemClock()
     database, spool, jobs = _tables(config)
+    with contextlib.closing(database):
+        yield _pipeline_on(database, spool, jobs, config)
+
+
+def _pipeline_on(
+    database: Database, spool: Spool, jobs: JobQueue, config: Config
+) -> list[stage.Stage]:
+    clock = SystemClock()
     deliveries = DeliveryQueue(database, clock)
     registry = discover(models=config.models_path)
     studies, instances = StudyStore(database, clock), InstanceStore(database, clock)
@@ -210,32 +246,6 @@ def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
     )
     jobs = JobQueue(database, SystemClock(), maximum_attempts=config.worker.maximum_attempts)
     return database, spool, jobs
-
-
-def _run_stages(stages: Sequence[stage.Stage], pulse: Pulse) -> None:
-    """Run each stage in a thread until SIGTERM, then let the steps in progress end."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    threads = [
-        threading.Thread(target=stage.run, args=(one, stopping), name=one.name) for one in stages
-    ]
-    for thread in threads:
-        thread.start()
-    pulse.start()
-    stopping.wait()
-    _each(stages, "drain")
-    for thread in threads:
-        thread.join()
-    _each(stages, "close")
-
-
-def _each(stages: Sequence[stage.Stage], name: str) -> None:
-    """Call a method of every stage that has it."""
-    for one in stages:
-        method = getattr(one, name, None)
-        if method is not None:
-            method()
 
 
 def _die_with_parent(number: signal.Signals) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -87,17 +88,28 @@ class Encode:
         paths, volumes = self._inputs.paths(job), self._inputs.volumes(job)
         findings = findings.resolved(volumes)
         work = self._spool.work(job.id, job.attempt).with_suffix(".results")
+        pictures = work / "pictures"
+        pictures.mkdir(parents=True, exist_ok=True)
         try:
             source, algorithm = Source(paths, volumes), self._algorithm(job, where)
-            made = {
-                recipe: encode(findings, source, algorithm, work / str(number), recipe)
-                for number, recipe in enumerate(_recipes(plans))
-            }
+            # Most of drawing is done by libraries that let other threads compute meanwhile.
+            with ThreadPoolExecutor(1, "pictures") as beside:
+                drawn = beside.submit(
+                    write_pictures, pictures, volumes, findings, title=job.analysis
+                )
+                made = {
+                    recipe: encode(findings, source, algorithm, work / str(number), recipe)
+                    for number, recipe in enumerate(_recipes(plans))
+                }
+            drawn.result()
             lease.check()
             results = [self._adopted(job, one, peers) for one, peers in _recipients(made, plans)]
+            shown = self._spool.results(job.id)
+            shown.mkdir(parents=True, exist_ok=True)
+            for one in pictures.iterdir():
+                one.replace(shown / one.name)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        write_pictures(self._spool.results(job.id), volumes, findings, title=job.analysis)
         return results
 
     def _adopted(self, job: Job, one: Encoded, peers: Sequence[str]) -> NewResult:

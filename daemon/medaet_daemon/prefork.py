@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import structlog
 
+from medaet.logs import frames
+
 log = structlog.get_logger()
 
 STOP = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -70,8 +72,8 @@ class Prefork:
             if os.getppid() == parent:
                 self._serve(number)
                 status = 0
-        except Exception:  # a forked process must not run on in its parent's code
-            log.exception("receiver.failed")
+        except Exception as error:  # noqa: BLE001 -- a forked process must not run on in its parent's code
+            log.error("receiver.failed", **frames(error))
         finally:
             os._exit(status)
 

@@ -1,7 +1,7 @@
 """Start, watch and drain the daemon's processes, and tell systemd about them.
 
 Each process holds one end of a pipe, its pulse: the first byte says that it is ready, later ones that it is alive.
-systemd's watchdog is fed only while every process has a pulse.
+systemd's watchdog is fed only while every process has a pulse that the daemon cannot do without.
 """
 
 import os
@@ -33,11 +33,14 @@ class Role:
         name: For logs, such as "receive" or "worker cpu".
         arguments: Of the daemon's command.
         reloads: Whether it takes SIGHUP as "read the configuration again".
+        vital: Whether the daemon is only well while this runs. What is not vital holds nothing up: it is ended and
+            started again when it shows no pulse.
     """
 
     name: str
     arguments: tuple[str, ...]
     reloads: bool = False
+    vital: bool = True
 
 
 @dataclass(slots=True)
@@ -113,6 +116,9 @@ class Supervisor:
             return
         status = child.process.poll()
         if status is None:
+            silent = now - child.last_pulse_at > self._pulse_seconds
+            if silent and child.ready and not child.role.vital:
+                child.process.kill()
             return
         self._forget(child)
         steady = now - child.started_at > STEADY_SECONDS
@@ -151,14 +157,16 @@ class Supervisor:
     def _report(self) -> None:
         """Tell systemd what is true now (sd_notify(3))."""
         now = time.monotonic()
-        ready = [child for child in self._children if child.ready]
-        if len(ready) == len(self._children) and not self._told_ready:
+        vital = [child for child in self._children if child.role.vital]
+        ready = [child for child in vital if child.ready]
+        if len(ready) == len(vital) and not self._told_ready:
             self._told_ready = True
             log.info("daemon.ready", processes=len(ready))
             notify("READY=1")
         alive = all(now - child.last_pulse_at < self._pulse_seconds for child in ready)
-        if alive and len(ready) == len(self._children):
-            notify(f"WATCHDOG=1\nSTATUS={len(ready)} of {len(self._children)} processes ready")
+        if alive and len(ready) == len(vital):
+            count = sum(child.ready for child in self._children)
+            notify(f"WATCHDOG=1\nSTATUS={count} of {len(self._children)} processes ready")
 
     def _drain(self) -> int:
         """Ask every process to finish what it holds, then end what has not."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medaet.bench.cases import CASES, CLASSICAL, MONAI, QUICK
+from medaet.bench.compared import OURS, as_key
 from medaet.bench.report import Report
 from medaet.bench.rounds import interleaved
 from medaet.demo.scans import write_scan
@@ -115,12 +116,12 @@ def _ratios(found: Mapping[str, Figures], agreed: Mapping[str, float]) -> dict[s
     for way in found:
         if way == MONAI:
             continue
-        name = way.replace(" ", "_")
-        ratios[f"{name}_speed_vs_monai"] = _times(base["seconds"], found[way]["seconds"])
+        name = "" if way == OURS else f"{as_key(way)}_"
+        ratios[f"{name}speed_vs_monai"] = _times(base["seconds"], found[way]["seconds"])
         if way != CLASSICAL:
             memory = _times(found[way]["own_peak_mb"], base["own_peak_mb"])
-            ratios[f"{name}_memory_vs_monai"] = memory
-        ratios[f"{name}_dice_vs_monai"] = agreed[way]
+            ratios[f"{name}memory_vs_monai"] = memory
+        ratios[f"{name}dice_vs_monai"] = agreed[way]
     return ratios
 
 

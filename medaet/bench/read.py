@@ -1,10 +1,7 @@
 """Reading a series into a volume beside other readers; all must give the same voxels."""
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +9,13 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
+from medaet.bench.compared import OURS, compared
 from medaet.bench.report import Report
-from medaet.bench.rounds import interleaved
 from medaet.dicom.volume import read_volume
 from medaet.errors import AnalysisError
 from medaet.testing.phantom import write_series
 
 SHAPE = (200, 512, 512)
-OURS = "medaet"
 
 
 def read(
@@ -49,10 +45,9 @@ def read(
         for name, reader in readers.items():
             if not np.array_equal(reader(), expected):
                 raise AnalysisError(f"{name} read other voxels than pydicom")
-        seconds = interleaved(
-            {name: partial(_timed, reader) for name, reader in readers.items()}, rounds, say
-        )
-    return _report(f"{slices} slices of 512 x 512", seconds, expected.nbytes)
+        case = f"{slices} slices of 512 x 512"
+        amount = ("megabytes_a_second", expected.nbytes / 1e6)
+        return compared("read", case, readers, rounds, say, amount=amount)
 
 
 def by_pydicom(paths: Sequence[Path]) -> NDArray[np.int16]:
@@ -91,30 +86,3 @@ def by_monai(paths: Sequence[Path]) -> Callable[[], NDArray[Any]] | None:
         return found.transpose(2, 1, 0)
 
     return read_all
-
-
-def _timed(reader: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    reader()
-    return time.perf_counter() - started
-
-
-def _report(case: str, seconds: Mapping[str, Sequence[float]], size_bytes: int) -> Report:
-    middle = {name: statistics.median(each) for name, each in seconds.items()}
-    rows = [
-        {
-            "case": case,
-            "way": name,
-            "seconds": round(value, 4),
-            "least_seconds": round(min(seconds[name]), 4),
-            "most_seconds": round(max(seconds[name]), 4),
-            "megabytes_a_second": round(size_bytes / value / 1e6),
-        }
-        for name, value in middle.items()
-    ]
-    ratios = {
-        f"medaet_speed_vs_{name.lower()}": round(value / middle[OURS], 2)
-        for name, value in middle.items()
-        if name != OURS
-    }
-    return Report("read", rows, {case: ratios})

@@ -44,6 +44,7 @@ COMMANDS = {
     "train": Entry("train", "train", "A model from labelled scans: trained, validated, exported."),
     "trainings": Entry("trainings", "app", "Queued training runs."),
     "peers": Entry("peers", "app", "The application entities we talk to."),
+    "web": Entry("web", "app", "Who may enter the dashboard."),
     "send": Entry("peers", "send", "Send DICOM files to a peer in one association."),
 }
 

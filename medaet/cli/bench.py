@@ -19,8 +19,7 @@ app = typer.Typer(
 Quick = Annotated[bool, typer.Option("--quick", help="smaller cases only")]
 Rounds = Annotated[int, typer.Option(min=1, help="how often each way runs on each case")]
 Device = Annotated[str, typer.Option(help="cpu, or cuda:0")]
-BENCHMARKS = ("infer", "read")
-HIDDEN = ("case", "way")
+BENCHMARKS = ("receive", "queue", "read", "infer", "features", "encode", "register")
 
 
 @app.command()
@@ -42,7 +41,41 @@ def infer(
 @app.command()
 def read(*, quick: Quick = False, rounds: Rounds = 5, as_json: AsJson = False) -> None:
     """Series into volumes beside pydicom, SimpleITK and MONAI. Exit 0, or 1 when voxels differ."""
-    _show(["read"], as_json=as_json, quick=quick, rounds=rounds, device="cpu")
+    _show(["read"], as_json=as_json, quick=quick, rounds=rounds)
+
+
+@app.command()
+def receive(*, quick: Quick = False, rounds: Rounds = 3, as_json: AsJson = False) -> None:
+    """A study over C-STORE beside storescp and pynetdicom, on the disk of TMPDIR. Exit 0, or 1 when one fails."""
+    _show(["receive"], as_json=as_json, quick=quick, rounds=rounds)
+
+
+@app.command()
+def queue(*, quick: Quick = False, rounds: Rounds = 5, as_json: AsJson = False) -> None:
+    """What a job costs the table early and late in its life. Exit 0."""
+    _show(["queue"], as_json=as_json, quick=quick, rounds=rounds)
+
+
+@app.command()
+def encode(*, quick: Quick = False, rounds: Rounds = 3, as_json: AsJson = False) -> None:
+    """Segmentations, proven, beside dcmqi and highdicom. Exit 0, or 1 when a proof fails."""
+    _show(["encode"], as_json=as_json, quick=quick, rounds=rounds)
+
+
+@app.command()
+def features(
+    *, quick: Quick = False, rounds: Rounds = 3, device: Device = "cpu", as_json: AsJson = False
+) -> None:
+    """Radiomic features of all families, beside fastrad where it is installed. Exit 0."""
+    _show(["features"], as_json=as_json, quick=quick, rounds=rounds, device=device)
+
+
+@app.command()
+def register(
+    *, quick: Quick = False, rounds: Rounds = 3, device: Device = "cpu", as_json: AsJson = False
+) -> None:
+    """A CT and an MR of one head, beside SimpleITK: time and error. Exit 0, or 1 when ours is refused."""
+    _show(["register"], as_json=as_json, quick=quick, rounds=rounds, device=device)
 
 
 @app.command(name="all")
@@ -53,7 +86,9 @@ def every(
     _show(list(BENCHMARKS), as_json=as_json, quick=quick, rounds=rounds, device=device)
 
 
-def _show(names: list[str], *, as_json: bool, quick: bool, rounds: int, device: str) -> None:
+def _show(
+    names: list[str], *, as_json: bool, quick: bool, rounds: int, device: str = "cpu"
+) -> None:
     command = [sys.executable, "-P", "-m", "medaet.bench", *names]
     command += ["--rounds", str(rounds), "--device", device, *(["--quick"] if quick else [])]
     reports = _reports(command)

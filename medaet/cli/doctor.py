@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from medaet.cli.checks.compute import check_compute
+from medaet.cli.checks.dashboard import check_dashboard
 from medaet.cli.checks.database import check_database
 from medaet.cli.checks.decoders import check_decoders
 from medaet.cli.checks.host import check_host
@@ -56,6 +57,7 @@ def _lines(path: ConfigFile) -> Iterator[Line]:
     yield from check_spool(config)
     yield from check_database(config)
     yield from check_listener(config)
+    yield from check_dashboard(config)
     yield from check_peers(config)
     yield from check_decoders()
     yield from check_plugins(config)

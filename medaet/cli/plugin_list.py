@@ -37,7 +37,7 @@ def list_plugins(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     with exit_codes():
         configured = load(config)
         registry = discover(models=configured.models_path)
-        rows = _rows(configured, registry)
+        rows = rows_of(configured, registry, _failures(configured))
     if as_json:
         print_json({"analyses": rows, "refused": registry.refused})
         return
@@ -73,8 +73,10 @@ def wants(selector: SeriesSelector) -> str:
     return f"{' or '.join(kinds)}{parts}, {selector.min_slices} slices or more"
 
 
-def _rows(config: Config, registry: Registry) -> list[dict[str, object]]:
-    failures = _failures(config)
+def rows_of(
+    config: Config, registry: Registry, failures: Mapping[str, str]
+) -> list[dict[str, object]]:
+    """Describe every analysis by columns, with its last failure if it had one."""
     certificates = CertificateStore(config.certificates_path).all()
     peaks = _measured_mb(config)
     rows = []

@@ -36,7 +36,7 @@ def list_trainings(
                 one.name,
                 one.version,
                 one.state,
-                _how_far(one),
+                how_far(one),
                 one.created_at,
                 one.last_error,
             )
@@ -57,7 +57,7 @@ def show(run_id: RunId, *, config: ConfigFile = None, as_json: AsJson = False) -
     rows = [
         ("model", f"{run.name} {run.version}"),
         ("state", run.state),
-        ("how far", _how_far(run)),
+        ("how far", how_far(run)),
         ("attempt", f"{run.attempt} of {run.last_attempt}"),
         ("created (UTC)", run.created_at),
         ("started (UTC)", run.started_at),
@@ -93,7 +93,8 @@ def bury(
     typer.echo(f"training run {run_id} is dead; `medaet trainings retry {run_id}` lets it go on")
 
 
-def _how_far(run: Training) -> str:
+def how_far(run: Training) -> str:
+    """Say what a run does now, and how it does."""
     progress = run.progress
     words = [str(progress.get("phase", ""))]
     if progress.get("steps"):

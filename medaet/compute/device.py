@@ -1,6 +1,7 @@
 """The devices of this host, and how many threads one process takes on a CPU."""
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 
@@ -9,6 +10,12 @@ import torch
 from medaet.errors import ConfigError
 
 MAXIMUM_THREADS = 8
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Of mallopt(3)."""
+
+KEPT_BYTES = 2**28
+"""What is larger is a whole scan, not a patch, and goes back to the kernel."""
 
 
 def devices(wanted: str) -> list[str]:
@@ -50,6 +57,19 @@ def limit_threads() -> int:
     threads = min(len(os.sched_getaffinity(0)), MAXIMUM_THREADS)
     torch.set_num_threads(threads)
     return threads
+
+
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, where the C library is GNU's.
+
+    A training step takes and frees the same tensors as the step before. Handed back to the kernel and taken again, each
+    of their pages is cleared anew: a tenth of the processor's time, and traffic that other processes wait for.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        if not libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES):  # older ones keep no more than this
+            libc.mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextlib.contextmanager

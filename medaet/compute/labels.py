@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from torch.nn import functional
 
+from medaet.compute.borders import Between, Borders, corners, numbered
 from medaet.compute.resample import Grid
 from medaet.compute.sliding import Slab
 from medaet.errors import FindingsError, PluginError
@@ -19,7 +19,6 @@ from medaet.plugin.recipe import Activation
 
 BLOCK_BYTES = 32 * 1024 * 1024
 """About how much of the logits is looked at in one go."""
-POINTS = 1 << 15
 NO_WEIGHT = 1e-30
 CERTAIN = 30.0
 """Logit of what is certain."""
@@ -48,10 +47,8 @@ class LabelMap:
         self._order = order
         self._counts = [grid.axes[one].count for one in order]
         self._outer = [back.axes[one].count for one in order]
-        self._low, self._share = zip(
-            *((each.to(device) for each in back.axes[one].neighbours()) for one in order),
-            strict=True,
-        )
+        self._planes, *self._within = (Between.on(back.axes[one], device) for one in order)
+        self._borders = Borders(*self._within)
         self._labels: torch.Tensor | None = None
         self._last: torch.Tensor | None = None
         self._next = 0
@@ -146,7 +143,7 @@ class LabelMap:
         self._labels[:, first : first + labels.shape[1]] = labels
 
     def _between(self, first: int, logits: torch.Tensor) -> None:
-        low = self._low[0]
+        low = self._planes.low
         last = first + logits.shape[1] - 1
         end = last if self._counts[0] > 1 else 1  # cells begin at every plane but the last
         begin = int(torch.searchsorted(low, first))
@@ -156,10 +153,11 @@ class LabelMap:
         cells = _cells(self._winners(logits))
         planes = low[begin:stop] - first
         points = cells
-        for dim, places in ((3, self._low[2]), (2, self._low[1]), (1, planes)):
+        for dim, places in ((3, self._within[1].low), (2, self._within[0].low), (1, planes)):
             points = points.index_select(dim, places)
+        lies = list(zip(planes.tolist(), self._planes.share[begin:stop].tolist(), strict=True))
         for number, found in enumerate(points):
-            self._resolve(number, found, logits, cells[number], (begin, first))
+            self._resolve(number, found, logits, cells[number] == MIXED, lies)
         self._write(begin, points)
 
     def _resolve(
@@ -167,27 +165,34 @@ class LabelMap:
         number: int,
         points: torch.Tensor,
         logits: torch.Tensor,
-        cells: torch.Tensor,
-        origin: tuple[int, int],
+        mixed: torch.Tensor,
+        lies: Sequence[tuple[int, float]],
     ) -> None:
-        """Interpolate where neighbours disagree, in place."""
-        mixed = torch.nonzero(points == MIXED)
-        if not len(mixed):
-            return
-        needed = _corners(cells == MIXED, logits.shape[1:]).reshape(-1)
-        table = self._table(number, _picked(logits, needed))
-        slots = needed.cumsum(0).sub_(1)
-        for some in torch.split(mixed, POINTS):
-            at = some.unbind(1)
-            corners, shares = self._neighbours(at, logits.shape[2:], origin)
-            values = functional.embedding_bag(
-                slots.index_select(0, corners.flatten()).reshape(corners.shape),
-                table,
-                per_sample_weights=shares,
-                mode="sum",
-            )
-            won = values[:, 0] > 0 if values.shape[1] == 1 else values.max(dim=1).indices
-            points[at] = won.to(torch.uint8)
+        """Interpolate where neighbours disagree, in place.
+
+        Args:
+            number: Of the map.
+            points: Its labels (plane, row, column), MIXED where they are to be found.
+            logits: (class, plane, ...).
+            mixed: The cells between voxels whose corners disagree.
+            lies: Of each plane of points, the lower plane of logits and the share of the upper one.
+        """
+        size = logits.shape[1:]
+        needed = corners(mixed, size).reshape(-1)
+        slots, table = numbered(needed), self._table(number, _picked(logits, needed))
+        across, step = corners(mixed, size, dims=(1, 2)).flatten(1), size[1] * size[2]
+        for found, (low, share) in zip(points.flatten(1), lies, strict=True):
+            at = torch.nonzero(found == MIXED)[:, 0]
+            if not len(at):
+                continue
+            places = torch.nonzero(across[low])[:, 0].add_(low * step)
+            values = table.index_select(0, slots.index_select(0, places))
+            if size[0] > 1:
+                upper = slots.index_select(0, places.add_(step))
+                values.lerp_(table.index_select(0, upper), share)
+            for some, mean in self._borders.values(at, values, across[low]):
+                won = mean[:, 0] > 0 if mean.shape[1] == 1 else mean.max(dim=1).indices
+                found[some] = won.to(torch.uint8)
 
     def _table(self, number: int, logits: torch.Tensor) -> torch.Tensor:
         """Turn logits (class, voxel) into what is interpolated: probabilities, or the margin where two compete."""
@@ -198,24 +203,6 @@ class LabelMap:
         if _interleaved(logits):
             return torch.softmax(logits.T, dim=1)
         return torch.softmax(logits, dim=0).T.contiguous()
-
-    def _neighbours(
-        self, points: Sequence[torch.Tensor], size: torch.Size, origin: tuple[int, int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the eight neighbours of points on the volume's grid, as (point, 8) indices, and their shares."""
-        begin, first = origin
-        at = (points[0] + begin, *points[1:])
-        corner = torch.zeros_like(points[0])
-        for low, place, shift, length in zip(self._low, at, (first, 0, 0), (1, *size), strict=True):
-            corner = corner * length + low.index_select(0, place) - shift
-        steps = [size[0] * size[1], size[1], 1]
-        offsets = torch.zeros(1, dtype=corner.dtype, device=corner.device)
-        shares = torch.ones((1, len(corner)), device=corner.device)
-        for share, place, step, count in zip(self._share, at, steps, self._counts, strict=True):
-            upper = share.index_select(0, place)
-            offsets = torch.cat([offsets, offsets + (step if count > 1 else 0)])
-            shares = torch.cat([shares * (1 - upper), shares * upper])
-        return (corner + offsets[:, None]).T.contiguous(), shares.T.contiguous()
 
 
 def winners(logits: torch.Tensor) -> torch.Tensor:
@@ -266,18 +253,6 @@ def _cells(winners: torch.Tensor) -> torch.Tensor:
 def _pairs(values: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
     length = values.shape[dim] - 1
     return values.narrow(dim, 0, length), values.narrow(dim, 1, length)
-
-
-def _corners(cells: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """Mark the voxels at the corners of marked cells."""
-    marked = cells
-    for dim in range(3):
-        if shape[dim] > 1:
-            before, behind = [0] * 6, [0] * 6
-            behind[2 * (2 - dim) + 1] = 1
-            before[2 * (2 - dim)] = 1
-            marked = functional.pad(marked, behind) | functional.pad(marked, before)
-    return marked
 
 
 def collect(slabs: Iterator[Slab], into: LabelMap) -> torch.Tensor:

@@ -11,6 +11,7 @@ from pydantic import (
 
 from medaet.config.route import Route
 from medaet.config.section import AETitle, Fingerprint, Name, Port, Section
+from medaet.config.web import Web
 from medaet.precision import EngineName, Precision
 
 
@@ -150,13 +151,6 @@ class HooksSection(Section):
     plugins: tuple[Name, ...] = ()
 
 
-class Web(Section):
-    """The dashboard."""
-
-    host: str = "127.0.0.1"
-    port: Port = 8042
-
-
 class Retention(Section):
     """How long studies stay; nothing undelivered is ever removed.
 
@@ -255,6 +249,11 @@ class Config(Section):
     def models_path(self) -> Path:
         """The folder of imported models."""
         return self.models.path or self.spool.path.absolute().parent / "models"
+
+    @property
+    def users_path(self) -> Path:
+        """The file of those who may enter the dashboard, beside the spool by default."""
+        return self.web.users_file or self.spool.path.absolute().parent / "web-users"
 
     def peer(self, name: str) -> Peer | None:
         """Find a peer by its name."""

@@ -130,6 +130,8 @@ class AugmentSection(Section):
         noise: Largest standard deviation, in units of the normalised image.
         empty_side: Chance to replace the structures beyond a random slice by soft tissue, for scans that are cropped to
             their structures and would never show the network anything else.
+        foreign_bodies: Chance to paint balls and shells of any brightness where nothing is labelled: the gas, tables
+            and arms that few scans do not show.
     """
 
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 15.0
@@ -142,6 +144,7 @@ class AugmentSection(Section):
     blur: Share = 0.2
     low_resolution: Share = 0.2
     empty_side: Share = 0.0
+    foreign_bodies: Share = 0.0
 
 
 class SynthesisSection(Section):

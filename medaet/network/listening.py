@@ -38,12 +38,13 @@ def open_doors(listener: Listener) -> list[Door]:
         raise
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int, *, section: str = "listener") -> socket.socket:
     """Bind one listening socket.
 
     Args:
         host: Address or name to listen on.
         port: 0 for any free port.
+        section: Of the configuration, for the message.
 
     Raises:
         ConfigError: the address is in use, is not of this host, or needs privileges.
@@ -55,8 +56,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"listener: {host}:{port} cannot be bound: {error.strerror}; "
-            "stop what uses it, or choose another listener.port (below 1024 takes privileges)"
+            f"{section}: {host}:{port} cannot be bound: {error.strerror}; "
+            f"stop what uses it, or choose another {section}.port (below 1024 takes privileges)"
         ) from error
     listening.setblocking(False)  # processes race to accept; the slower ones must not wait there
     return listening

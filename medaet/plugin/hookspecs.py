@@ -12,6 +12,7 @@ from medaet.plugin.analysis import Analysis
 from medaet.plugin.findings import Findings
 from medaet.plugin.hooks import Delivered, Route
 from medaet.plugin.kind import ModelKind
+from medaet.plugin.web import WebPage
 
 PROJECT = "medaet"
 
@@ -59,3 +60,8 @@ def medaet_after_delivery(result: Delivered, folder: Path) -> None:
 @hookspec
 def medaet_commands() -> Mapping[str, Callable[..., Any]]:  # type: ignore[empty-body]
     """Return further commands of `medaet` by name: functions with annotated arguments, or Typer applications."""
+
+
+@hookspec
+def medaet_web_pages() -> Sequence[WebPage]:  # type: ignore[empty-body]
+    """Return further pages of the dashboard; what they say is data, which the dashboard renders and escapes."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydicom import Dataset
 
@@ -16,7 +17,7 @@ Number = tuple[str, str, str, str]
 """Code values of what was measured and of the unit, the value as digits, the code value of the method."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Item:
     """One content item: what the tree says at one place."""
 
@@ -24,7 +25,7 @@ class Item:
     concept: str
     dataset: Dataset
 
-    @property
+    @cached_property
     def children(self) -> list["Item"]:
         """The items below it."""
         return items_of(self.dataset)

@@ -48,7 +48,7 @@ def fused_pictures(
 
 def write_fused(path: Path, pictures: Sequence[Pixels]) -> None:
     """Write fused pictures under each other as one PNG."""
-    Image.fromarray(np.concatenate(pictures)).save(path, format="PNG", optimize=True)
+    Image.fromarray(np.concatenate(pictures)).save(path, format="PNG", compress_level=1)
 
 
 def _rows(

@@ -7,7 +7,7 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 
 from medaet.results.source import SourceSeries
-from medaet.results.stand_in import stand_ins
+from medaet.results.stand_in import classic
 
 _CONTAINS = sr.RelationshipTypeValues.CONTAINS
 _CONTEXT = sr.RelationshipTypeValues.HAS_ACQ_CONTEXT
@@ -35,9 +35,10 @@ def _group(series: SourceSeries) -> Dataset:
     group: Dataset = sr.ContainerContentItem(
         name=codes.DCM.ImageLibraryGroup, relationship_type=_CONTAINS
     )
-    images = stand_ins(series)
-    entries = [_entry(image, series.frames(str(image.SOPInstanceUID))) for image in images]
-    group.ContentSequence = sr.ContentSequence([*_shared(images[0]), *entries])
+    entries = [
+        _entry(uid, one.sop_class_uid, series.frames(uid)) for uid, one in series.instances.items()
+    ]
+    group.ContentSequence = sr.ContentSequence([*_shared(classic(series)), *entries])
     return group
 
 
@@ -68,11 +69,11 @@ def _number(name: object, value: float, unit: object) -> Dataset:
     return item
 
 
-def _entry(image: Dataset, frames: Sequence[int]) -> Dataset:
+def _entry(uid: str, sop_class_uid: str, frames: Sequence[int]) -> Dataset:
     item: Dataset = sr.ImageContentItem(
         name=_SOURCE,
-        referenced_sop_class_uid=image.SOPClassUID,
-        referenced_sop_instance_uid=image.SOPInstanceUID,
+        referenced_sop_class_uid=sop_class_uid,
+        referenced_sop_instance_uid=uid,
         referenced_frame_numbers=list(frames) or None,
         relationship_type=_CONTAINS,
     )

@@ -15,6 +15,8 @@ def write_pictures(
 ) -> None:
     """Write a preview of each input, and one of each pair that was brought together.
 
+    An input that lies in a pair's picture and has nothing drawn on its own grid needs no preview of its own.
+
     Args:
         folder: Gets `ROLE.png`, and `ROLE-on-ROLE.png` for a pair.
         volumes: The inputs, by role.
@@ -22,9 +24,11 @@ def write_pictures(
         title: Names the analysis; must not name the patient.
     """
     shown = seen(findings, volumes)
+    blended = {one.moving for one in findings.resampled if one.blended}
     for role, volume in volumes.items():
         own = shown.on(role)
-        write_preview(folder / f"{role}.png", volume, own, title=title)
+        if own.segments or role not in blended:
+            write_preview(folder / f"{role}.png", volume, own, title=title)
     for one in findings.resampled:
         if one.blended:
             fixed, modality = volumes[one.fixed], volumes[one.moving].modality

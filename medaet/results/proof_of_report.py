@@ -85,8 +85,10 @@ def prove_report(path: Path, expected: Account) -> dict[str, object]:
         prove_identity(dataset, expected.sources[0].original)
         _prove_template(dataset)
         _prove_completion(dataset, expected.findings)
-        _prove_evidence(dataset, images | {str(each.SOPInstanceUID) for each in encoded})
+        known = images | {str(each.SOPInstanceUID) for each in encoded}
+        _prove_evidence(dataset, known)
         items = list(walk(items_of(dataset)))
+        _prove_references(items, known)
         every = [item for item in items if item.concept == _GROUP]
         groups = [item for item in every if not _is_point(item)]
         measurements = sum(len(numbers_of(group)) for group in groups)
@@ -178,6 +180,20 @@ def _prove_evidence(dataset: Dataset, wanted: set[str]) -> None:
         raise ProofError(
             f"the report's evidence lacks {len(wanted - found)} instances "
             f"and has {len(found - wanted)} too many"
+        )
+
+
+def _prove_references(items: Sequence[Item], known: set[str]) -> None:
+    """Look for images in the content that are not among the evidence."""
+    strangers = {
+        str(reference.ReferencedSOPInstanceUID)
+        for item in items
+        if item.value_type in ("IMAGE", "COMPOSITE")
+        for reference in item.dataset.ReferencedSOPSequence
+    } - known
+    if strangers:
+        raise ProofError(
+            f"the report refers to {len(strangers)} instances that are no evidence of it"
         )
 
 

@@ -22,6 +22,8 @@ from sqlalchemy.pool import PoolProxiedConnection
 from medaet.errors import ConfigError, DatabaseUnavailableError
 
 BUSY_SECONDS = 30
+READ_SECONDS = 10
+"""How long a statement of a read-only connection may take on PostgreSQL."""
 
 
 class Cursor(Protocol):
@@ -51,16 +53,19 @@ class Database:
     Args:
         url: SQLAlchemy URL, `sqlite:///FILE` or `postgresql+psycopg://...`.
         durable: Whether a commit survives a power cut; False is mode `crash` of the listener.
+        read_only: Whether the database itself is to refuse every write; statements then end after a while, too.
 
     Raises:
         ConfigError: the URL names another kind of database.
     """
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
+    def __init__(self, url: str, *, durable: bool = True, read_only: bool = False) -> None:
         try:
             self.engine = (
                 _sqlite(url, durable) if url.startswith("sqlite") else _postgres(url, durable)
             )
+            if read_only:
+                _refuse_writes(self.engine)
         except (ArgumentError, ImportError) as error:
             raise ConfigError(
                 f"database.url: {type(error).__name__}; use sqlite:///FILE or "
@@ -210,6 +215,26 @@ def _sqlite(url: str, durable: bool) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _refuse_writes(engine: Engine) -> None:
+    """Have the database refuse writes, and PostgreSQL end what takes long; both last as long as the connection."""
+    settings = (
+        ("PRAGMA query_only = ON",)
+        if engine.dialect.name == "sqlite"
+        else (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            f"SET statement_timeout = '{READ_SECONDS}s'",
+        )
+    )
+
+    @event.listens_for(engine, "connect")
+    def refuse(connection: PoolProxiedConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        for setting in settings:
+            cursor.execute(setting)
+        connection.commit()  # a rollback would take PostgreSQL's settings back
+        cursor.close()
 
 
 def _postgres(url: str, durable: bool) -> Engine:

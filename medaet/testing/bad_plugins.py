@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -135,6 +136,43 @@ class Escapes(Bad):
         context.Process(target=_linger, daemon=False).start()
 
 
+class Hangs(Bad):
+    """Waits for what never comes."""
+
+    name: ClassVar[str] = "bad-hangs"
+
+    def misbehave(self, volume: Volume) -> None:
+        """Wait."""
+        threading.Event().wait()
+
+
+class Conceals(Bad):
+    """Takes a lack of memory for a scan without findings."""
+
+    name: ClassVar[str] = "bad-conceals"
+
+    def analyse(self, inputs: Mapping[str, Volume], runtime: AnalysisRuntime) -> Findings:
+        """Copy, or give up in silence."""
+        try:
+            copy = np.array(inputs["ct"].voxels, np.float64)
+        except MemoryError:
+            return Findings()
+        return Findings([Segment("Dense", copy > 0, LUNG)])
+
+
+class Renames(Bad):
+    """Turns a lack of memory into an error of another kind."""
+
+    name: ClassVar[str] = "bad-renames"
+
+    def misbehave(self, volume: Volume) -> None:
+        """Copy, or raise something else."""
+        try:
+            np.array(volume.voxels, np.float64)
+        except MemoryError:
+            raise ValueError("the scan cannot be read") from None
+
+
 class Miscodes(Bad):
     """Gives its concept a meaning with a character that the standard forbids there."""
 
@@ -157,5 +195,6 @@ def _linger() -> None:
 def medaet_analyses() -> Sequence[type[Analysis]]:
     """Offer all of them."""
     return [
-        Transposed, Divides, Gambles, Leaks, Understates, Connects, Litters, Spawns, Escapes, Miscodes,
+        Transposed, Divides, Gambles, Leaks, Understates, Connects, Litters, Spawns, Escapes, Hangs,
+        Conceals, Renames, Miscodes,
     ]  # fmt: skip

@@ -167,9 +167,9 @@ def is_deterministic(subject: Subject) -> None:
     """The same input gives the same findings, warm and in a new process."""
     with scratch_folder() as scratch:
         _, volumes = subject.inputs(scratch, GEOMETRIES["axial"])
-        found = [_plain(subject.run(subject.warm, volumes, scratch)) for _ in range(2)]
+        found = [plain(subject.run(subject.warm, volumes, scratch)) for _ in range(2)]
         with subject.child() as child:
-            found.append(_plain(subject.run(child, volumes, scratch)))
+            found.append(plain(subject.run(child, volumes, scratch)))
         if found[0] != found[1]:
             raise ConformanceError("a second run on the same input found something else")
         if found[0] != found[2]:
@@ -184,13 +184,13 @@ def keeps_its_memory(subject: Subject) -> None:
         sizes = []
         for _ in range(RUNS):
             subject.run(child, volumes, scratch)
-            sizes.append(_status(child, "VmRSS"))
+            sizes.append(status_bytes(child, "VmRSS"))
         grown = sizes[-1] - sizes[1]
         if grown > GROWTH_BYTES:
             raise ConformanceError(
                 f"the process grew by {grown >> 20} MB in {RUNS - 2} runs; something is kept between runs"
             )
-        peak, said = _status(child, "VmHWM") >> 20, subject.analysis.memory_mb
+        peak, said = status_bytes(child, "VmHWM") >> 20, subject.analysis.memory_mb
         if peak > said * MEMORY_FACTOR:
             raise ConformanceError(
                 f"a run took {peak} MB, the manifest says memory_mb = {said}; the scheduler relies on it"
@@ -251,7 +251,8 @@ def _say_what_it_did(log: Path) -> None:
         raise ConformanceError(sentences[kind].format(what))
 
 
-def _plain(findings: Findings) -> object:
+def plain(findings: Findings) -> object:
+    """Return what two runs on the same input must agree on."""
     return (
         [(one.label, one.count, np.packbits(one.mask).tobytes()) for one in findings.segments],
         [(one.name.value, one.of, one.value) for one in findings.measurements],
@@ -260,7 +261,7 @@ def _plain(findings: Findings) -> object:
     )
 
 
-def _status(child: WorkerChild, key: str) -> int:
+def status_bytes(child: WorkerChild, key: str) -> int:
     """Read a figure of the child from the kernel, in bytes."""
     lines = Path(f"/proc/{child.process_id}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))

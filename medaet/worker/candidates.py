@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 Tell = Callable[[str], None]
 
+PATIENCE_SECONDS = 24 * 3600.0
+"""A STAT job may stop the gate and its child in the middle of a case, for long; neither shall call that a failure."""
+
 
 def certify(
     precisions: Sequence[Precision], device: str, folder: Path, tell: Tell
@@ -52,8 +55,10 @@ def certify(
             return [Candidate(one, accepted=False, words=str(error)) for one in precisions]
         analysis = discover(models=models.root).analyses[placed.name]
         store = CertificateStore(Path(scratch) / FOLDER)
-        with closing(WorkerChild(device, models=models.root)) as child:
-            gate = Gate(analysis, {}, shipped_cases(analysis), child, store, say=tell)
+        patient = WorkerChild(device, models=models.root, silence_seconds=PATIENCE_SECONDS)
+        with closing(patient) as child:
+            cases = shipped_cases(analysis)
+            gate = Gate(analysis, {}, cases, child, store, seconds=PATIENCE_SECONDS, say=tell)
             found = [_tried(gate, one) for one in precisions]
         ship(store, placed, folder)
     return found

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medaet.dicom.volume import Volume
-from medaet.errors import ChildCrashedError, MedaetError
+from medaet.errors import ChildCrashedError, MedaetError, OutOfMemoryError
 from medaet.plugin import folder
 from medaet.plugin.analysis import weights_sha256
 from medaet.plugin.findings import Findings
@@ -32,6 +32,7 @@ from medaet.worker.plain import (
     device_failed,
     features_of,
     has_torch,
+    memory_failed,
     platform_of,
     standing_alone,
 )
@@ -220,6 +221,8 @@ class Child:
 
 def _described(error: Exception) -> Message:
     """Say which error and where, but not its message: a plugin's message may quote what it has read."""
+    if memory_failed(error):
+        error = OutOfMemoryError("memory did not suffice").with_traceback(error.__traceback__)
     own = type(error).__module__.startswith("medaet.")
     where = traceback.extract_tb(error.__traceback__)[-6:]
     return {

@@ -122,6 +122,15 @@ def device_failed(error: Exception) -> bool:
     return is_device_failure(error)
 
 
+def memory_failed(error: Exception) -> bool:
+    """Whether an error means that memory did not suffice: torch has plain RuntimeErrors for it."""
+    if not has_torch():
+        return isinstance(error, MemoryError)
+    from medaet.compute.failures import is_out_of_memory
+
+    return is_out_of_memory(error)
+
+
 def _without_torch() -> PluginError:
     return PluginError(
         "this environment has no torch, which networks and features need; let the plugin require it, or install it "

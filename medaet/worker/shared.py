@@ -1,5 +1,6 @@
 """Voxels in anonymous memory, which agent and child both map: nothing is copied, and nothing is left behind."""
 
+import errno
 import mmap
 import os
 from collections.abc import Iterator, Sequence
@@ -106,6 +107,10 @@ def _mapped(descriptor: int, kind: "np.dtype[Any]", shape: tuple[int, ...]) -> N
     count = int(np.prod(shape, dtype=np.int64))
     try:
         memory = mmap.mmap(descriptor, max(1, count * kind.itemsize), flags=mmap.MAP_PRIVATE)
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError from error  # the limit of this process, which counts what may be changed
+        raise
     finally:
         os.close(descriptor)
     return np.frombuffer(memory, kind, count).reshape(shape)

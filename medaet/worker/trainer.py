@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("--processor", type=int, action="append", help="a CPU core to use")
     options = parser.parse_args()
     logs.set_up()
+    from medaet.compute.device import keep_memory
     from medaet.compute.training.distributed import exit_with_parent
     from medaet.compute.training.prepare import fresh
     from medaet.compute.training.train import train
@@ -42,6 +43,7 @@ def main() -> int:
         os.nice(NICENESS)  # the clinic's own work comes first
     if options.processor:
         os.sched_setaffinity(0, options.processor)
+    keep_memory()
     try:
         config = load_training(options.config)
         if options.fresh:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medaet.errors import ConfigError, MedaetError, TrainingError
+from medaet.worker import pausing
 
 COMMAND = (sys.executable, "-P", "-m", "medaet.worker.trainer")
 CONFIG, STATUS, LOG = "queued.json", "status.json", "training.log"
@@ -77,13 +78,13 @@ class TrainingProcess:
         return {**status, "phase": "paused"} if self.paused else status
 
     def pause(self) -> None:
-        """Stop computing this instant; memory on the device stays taken."""
-        self._signal(signal.SIGSTOP)
+        """Stop computing this instant, the gate's child included; memory on the device stays taken."""
+        pausing.stop(self._process.pid)
         self.paused = True
 
     def go_on(self) -> None:
         """Compute again."""
-        self._signal(signal.SIGCONT)
+        pausing.go_on(self._process.pid)
         self.paused = False
 
     def outcome(self) -> MedaetError | None:
@@ -97,7 +98,7 @@ class TrainingProcess:
     def close(self) -> None:
         """End the run; what it has not kept in a checkpoint is computed again by the next attempt."""
         self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)
+        pausing.go_on(self._process.pid)
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from medaet import FeatureSettings
+from medaet.bench.features import SETTINGS, SPACING_MM, ball
 from medaet.compute.device import limit_threads
 from medaet.compute.features.extract import extract
 from medaet.compute.features.region import region_of
@@ -26,7 +26,6 @@ FASTER_THAN_MIRP, FASTER_THAN_FASTRAD = 30, 2
 RADII_MM = (8, 17, 37, 57, 72, 90)
 """Of balls at 0.6 mm: from a nodule to a lung of three litres, fourteen million voxels."""
 
-SPACING_MM = (0.6, 0.6, 0.6)
 STEEPEST = 3.0
 """How much more a voxel of a lung may cost than one of a million."""
 
@@ -87,14 +86,10 @@ def test_cost_is_linear_up_to_a_whole_lung() -> None:
 def _one_size(radius_mm: float) -> None:
     """Measure a ball of lung-like noise, and print its voxels, the seconds, and how much memory it took."""
     limit_threads()
-    length = 2 * int(radius_mm / SPACING_MM[0]) + 3
-    places = (torch.arange(length) - length // 2) * SPACING_MM[0]
-    mask = places[:, None, None] ** 2 + places[:, None] ** 2 + places**2 <= radius_mm**2
-    image = torch.randint(-950, -650, mask.shape, dtype=torch.int16)
-    settings = FeatureSettings(bin_width=25, value_range=(-1000, 400))
+    image, mask = ball(radius_mm)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.process_time()  # of all threads: other programs on the machine hardly change it
-    extract(image, [mask], SPACING_MM, settings, FAMILIES)
+    extract(image, [mask], SPACING_MM, SETTINGS, FAMILIES)
     seconds = time.process_time() - started
     taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(int(mask.sum()), seconds, taken / 1024)

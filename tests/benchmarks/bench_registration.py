@@ -7,16 +7,17 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK
 import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from medaet.bench.simpleitk import rigid
 from medaet.compute.registration.register import register
 from medaet.dicom.volume import Volume
 from medaet.errors import RegistrationError
@@ -64,39 +65,16 @@ def _affine(fixed: Volume, moving: Volume) -> Matrix:
     return register(fixed, moving, "affine").matrix
 
 
-def _regular_step(share: float, shortest: float, starts: str) -> Method:
-    """Return SimpleITK as its notebooks tune it: centred start, physical shifts, three resolutions, Mattes."""
-
-    def run(fixed: Volume, moving: Volume) -> Matrix:
-        one, other = _image(fixed), _image(moving)
-        method = SimpleITK.ImageRegistrationMethod()
-        method.SetMetricAsMattesMutualInformation(50)
-        method.SetMetricSamplingStrategy(method.RANDOM)
-        method.SetMetricSamplingPercentagePerLevel(
-            [min(1, 16 * share), min(1, 4 * share), share], 7
-        )
-        method.SetInterpolator(SimpleITK.sitkLinear)
-        method.SetOptimizerAsRegularStepGradientDescent(2.0, shortest, 200, 0.6, 1e-6)
-        method.SetOptimizerScalesFromPhysicalShift()
-        method.SetShrinkFactorsPerLevel([4, 2, 1])
-        method.SetSmoothingSigmasPerLevel([2, 1, 0])
-        method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-        kind = getattr(SimpleITK.CenteredTransformInitializerFilter, starts)
-        start = SimpleITK.CenteredTransformInitializer(
-            one, other, SimpleITK.Euler3DTransform(), kind
-        )
-        method.SetInitialTransform(start, inPlace=False)
-        return np.asarray(np.linalg.inv(_matrix(method.Execute(one, other))))
-
-    return run
+def _simpleitk(share: float, shortest: float, starts: str) -> Method:
+    return partial(rigid, share=share, shortest=shortest, starts=starts)
 
 
 METHODS: dict[str, Method] = {
     "MedAET": _ours,
     "MedAET, affine": _affine,
-    "SimpleITK, 5 %": _regular_step(0.05, 1e-3, "MOMENTS"),
-    "SimpleITK, 1 %, coarse stop": _regular_step(0.01, 1e-2, "MOMENTS"),
-    "SimpleITK, 1 %, geometry": _regular_step(0.01, 1e-2, "GEOMETRY"),
+    "SimpleITK, 5 %": _simpleitk(0.05, 1e-3, "MOMENTS"),
+    "SimpleITK, 1 %, coarse stop": _simpleitk(0.01, 1e-2, "MOMENTS"),
+    "SimpleITK, 1 %, geometry": _simpleitk(0.01, 1e-2, "GEOMETRY"),
 }
 
 
@@ -183,22 +161,3 @@ def _show(tallies: dict[tuple[str, str], Tally]) -> None:
             f"{np.median(one.seconds) / reference:.1f}",
         )
     Console(width=130).print(table)
-
-
-def _image(volume: Volume) -> SimpleITK.Image:
-    image = SimpleITK.GetImageFromArray(np.asarray(volume.voxels, dtype=np.float32))
-    spacing = np.linalg.norm(volume.affine[:3, :3], axis=0)
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin(volume.affine[:3, 3].tolist())
-    image.SetDirection((volume.affine[:3, :3] / spacing).ravel().tolist())
-    return image
-
-
-def _matrix(transform: SimpleITK.Transform) -> NDArray[np.float64]:
-    """Return where the transform takes fixed points as a matrix (4, 4)."""
-    corners = 100 * np.vstack((np.zeros(3), np.eye(3)))
-    there = np.array([transform.TransformPoint(one.tolist()) for one in corners])
-    matrix = np.eye(4)
-    matrix[:3, 3] = there[0]
-    matrix[:3, :3] = ((there[1:] - there[0]) / 100).T
-    return matrix

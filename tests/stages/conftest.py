@@ -1,5 +1,6 @@
 """Stores and queues for stages, on each kind of database; receivers on each engine."""
 
+import contextlib
 import functools
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from medaet.store.events import EventStore
 from medaet.store.files import Spool
 from medaet.store.instances import InstanceStore
 from medaet.store.studies import StudyStore
+from medaet.store.tables import Base
 from medaet.testing.clock import FakeClock
 from medaet.testing.rows import Receiver
+from tests.stages.dashboards import configured, filled
 from tests.stages.hall import Hall
 from tests.stages.receiving import ENGINES, Listening, listening
 
@@ -76,3 +79,13 @@ def hall(  # noqa: PLR0917 -- everything that a hall holds
     clock: FakeClock,
 ) -> Hall:
     return Hall(database, spool, studies, jobs, events, receive, clock)
+
+
+@pytest.fixture
+def dashboard_url(tmp_path: Path, clock: FakeClock) -> str:
+    """The URL of a SQLite database with something to show."""
+    url = f"sqlite:///{tmp_path / 'medaet.db'}"
+    with contextlib.closing(Database(url, durable=False)) as database:
+        Base.metadata.create_all(database.engine)
+        filled(database, configured(tmp_path, url), clock)
+    return url

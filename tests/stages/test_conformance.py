@@ -26,13 +26,17 @@ HEAVY = "medaet.testing.heavy_plugin"
         ("bad-litters", "stays inside", "it writes .*medaet-bad-litter"),
         ("bad-spawns", "stays inside", "it runs the program"),
         ("bad-escapes", "ends when told", "processes outlived the run"),
+        ("bad-hangs", "keeps to its time", "did not end in 4 s; it waits for something"),
+        ("bad-conceals", "stands too little memory", "it finds something else, and says nothing"),
+        ("bad-renames", "stands too little memory", "raised ValueError.*; let MemoryError"),
         ("bad-miscodes", "passes dciodvfy", "dciodvfy says of the S.*: Error"),
     ],
 )
 def test_kit_names_the_fault(name: str, check: str, sentence: str) -> None:
     analysis = discover([MODULE]).analyses[name]
+    seconds = 4.0 if name == "bad-hangs" else 120.0
     with (
-        Subject(analysis, modules=[MODULE]) as subject,
+        Subject(analysis, modules=[MODULE], seconds=seconds) as subject,
         pytest.raises(ConformanceError, match=sentence),
     ):
         CHECKS[check](subject)

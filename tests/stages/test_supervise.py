@@ -37,7 +37,10 @@ from medaet_daemon.supervise import Role, Supervisor
 script, *arguments = sys.argv[1:]
 command = (sys.executable, script)
 role = Role("role", tuple(arguments), reloads=arguments[1] == "well")
-sys.exit(Supervisor([role], command=command, pulse_seconds=1, drain_seconds=1).run())
+roles = [role]
+if arguments[1] == "spared":
+    roles.append(Role("spare", (arguments[0] + "/spare", "well"), vital=False))
+sys.exit(Supervisor(roles, command=command, pulse_seconds=1, drain_seconds=1).run())
 """
 
 
@@ -170,3 +173,18 @@ def test_reload_spares_a_process_that_cannot(tmp_path: Path) -> None:
         systemd.forget()
         assert systemd.heard("WATCHDOG=1")
         assert not (tmp_path / "reloaded").exists()
+
+
+def test_what_is_not_vital_holds_nothing_up_and_is_replaced_when_it_hangs(tmp_path: Path) -> None:
+    spare = tmp_path / "spare"
+    spare.mkdir()
+    (tmp_path / "go").touch()
+    with _supervised(tmp_path, "spared") as (_, systemd):
+        assert systemd.heard("READY=1")
+        assert systemd.heard("STATUS=1 of 2 processes ready")
+        (spare / "go").touch()
+        assert systemd.heard("STATUS=2 of 2 processes ready")
+        (first,) = _starts(spare)
+        os.kill(first, signal.SIGSTOP)
+        _await(lambda: systemd.heard("WATCHDOG=1") and len(_starts(spare)) == 2)
+        assert len(_starts(tmp_path)) == 1

@@ -79,15 +79,17 @@ def test_a_run_yields_its_borrowed_device_to_a_stat_job_and_then_ends(
         held = stage._held
         assert held is not None
         process = held[1]
+        all_of_it = [process.process_id, int(process.status()["child"])]
         shelf.enqueue(shelf.job("urgent", priority=Priority.STAT))
         assert stage.step() < STAT_WAITS
-        _step_until(stage, lambda: _state(process.process_id) == "T", "it was not stopped")
+        _step_until(stage, lambda: [*map(_state, all_of_it)] == ["T", "T"], "it was not stopped")
         _step_until(stage, lambda: _phase(runs.get(number)) == "paused", "nobody was told")
         job = jobs.lease("inference", LEASE)
         assert job is not None
         jobs.bury(job.id, "done")
         step = int(runs.get(number).progress["step"])
         _step_until(stage, lambda: runs.get(number).progress["step"] > step, "it never went on")
+        assert "T" not in map(_state, all_of_it)
         _end(tmp_path / "run", "0 ")
         _step_until(stage, lambda: runs.get(number).state is TrainingState.DONE, "it never ended")
     finally:

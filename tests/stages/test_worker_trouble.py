@@ -89,6 +89,7 @@ def _begun(path: Path, running: Future[Run]) -> None:
         ("zoo-wrong-role", FindingsError, "'mr'"),
         ("zoo-nan-network", FindingsError, "not finite"),
         ("zoo-broken-device", DeviceError, "device cpu failed"),
+        ("zoo-needy", OutOfMemoryError, "memory did not suffice at .*analyse"),
         ("zoo-too-short", OutOfMemoryError, "one window at a time"),
     ],
 )

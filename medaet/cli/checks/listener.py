@@ -1,12 +1,11 @@
 """Checks of the listener: its port is ours, or free."""
 
-import fcntl
 import socket
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 from medaet.cli.checks.line import Line, fail, ok, warn
+from medaet.cli.checks.lock import is_held
 from medaet.config.model import Config
 from medaet.errors import ConfigError
 from medaet.network.listening import listening_socket
@@ -18,7 +17,7 @@ def check_listener(config: Config) -> Iterator[Line]:
     """Look at the port, and at who may call."""
     listener = config.listener
     titles = " and ".join(listener.called_ae_titles)
-    if _runs(config.spool.path / LOCK):
+    if is_held(config.spool.path / LOCK):
         yield ok("listener", f"medaetd runs here, as {titles} on port {listener.port}")
     else:
         yield _port(listener.host, listener.port, titles)
@@ -30,18 +29,6 @@ def check_listener(config: Config) -> Iterator[Line]:
         )
     elif not config.peers:
         yield warn("senders", "no peer is configured: everybody is refused", "add [[peers]] tables")
-
-
-def _runs(lock: Path) -> bool:
-    """Whether a receiver holds its lock in the spool."""
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
 
 
 def _port(host: str, port: int, titles: str) -> Line:

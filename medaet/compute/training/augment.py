@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from medaet.compute.trained.plan import Plan, SpacingMm, Three
+from medaet.compute.training.foreign import grown, with_foreign_bodies
 from medaet.compute.training.patches import Batch
 from medaet.compute.training.synthesis import synthetic
 from medaet.config.training import AugmentSection
@@ -43,6 +45,7 @@ class Augment:
         randoms = [np.random.default_rng(seed) for seed in batch.seeds]
         crop = _three(batch.images.shape[2:])
         maps = np.stack([placement(self._plan, self._settings, crop, one) for one in randoms])
+        batch = replace(batch, images=batch.images.float(), labels=batch.labels.float())
         images, labels = moved(batch, torch.from_numpy(maps).float().to(device), self._plan.patch)
         varied = []
         for number, random in enumerate(randoms):
@@ -52,6 +55,10 @@ class Augment:
                 image = synthetic(image, random, generator)
             elif random.random() < self._settings.empty_side:
                 image, label = self._emptied(image, label, random, generator)
+            foreign = self._settings.foreign_bodies
+            if foreign and random.random() < foreign:
+                spacing = self._plan.spacing_mm
+                image = with_foreign_bodies(image, label, spacing, random, generator)
             varied.append((self._disturbed(image, random, generator), label))
         return torch.cat([one for one, _ in varied]), torch.cat([one for _, one in varied])
 
@@ -85,10 +92,7 @@ class Augment:
         cut = int(random.integers(slices + 1))
         side = torch.zeros(slices, dtype=torch.bool, device=label.device)
         side[slice(0, cut) if random.random() < 0.7 else slice(cut, slices)] = True
-        grown = functional.max_pool3d(
-            (label > 0).float(), (1, 5, 5), 1, (0, BORDER_VOXELS, BORDER_VOXELS)
-        )
-        gone = (grown > 0) & side[:, None, None]
+        gone = grown(label > 0, (0, BORDER_VOXELS, BORDER_VOXELS)) & side[:, None, None]
         coarse = (
             torch.randn((1, 1, 4, 8, 8), generator=generator, device=image.device) * TISSUE_SD_HU
         )

@@ -7,6 +7,7 @@ have drawn, and two processes that share a step's patches draw what one would.
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from medaet.compute.trained.plan import Plan, Three
 from medaet.compute.training.cache import Cached
 from medaet.config.training import TrainingConfig
+
+Voxel = TypeVar("Voxel", bound=np.generic)
 
 JITTER = 0.3
 """A centred structure is off the middle by up to this fraction of the patch."""
@@ -25,8 +28,8 @@ class Batch:
     """Patches before augmentation, with a margin for turning and shrinking.
 
     Attributes:
-        images: float32 (item, 1, *crop); tissue numbers in place of intensities where `synthetic`.
-        labels: float32, same shape.
+        images: float16 (item, 1, *crop), as they are kept; tissue numbers in place of intensities where `synthetic`.
+        labels: uint8, same shape.
         synthetic: Whether an item is to become a synthetic image.
         seeds: Of each item's further random numbers.
     """
@@ -101,14 +104,14 @@ class Patches:
 
     def _item(
         self, random: np.random.Generator
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], bool, int]:
+    ) -> tuple[NDArray[np.float16], NDArray[np.uint8], bool, int]:
         case = self._cases[int(random.integers(len(self._cases)))]
         corner = self._corner(case, random)
         synthetic = case.tissue is not None and bool(random.random() < self._synthetic)
         source = case.tissue if synthetic and case.tissue is not None else case.image
         seed = int(random.integers(2**62))
         return (
-            _cut(source, corner, self.crop),
+            _cut(source, corner, self.crop).astype(np.float16, copy=False),
             _cut(case.labels, corner, self.crop),
             synthetic,
             seed,
@@ -131,14 +134,14 @@ class Patches:
         return _three([int(n) for n in start - (np.asarray(self.crop) - patch) // 2])
 
 
-def _cut(array: NDArray[np.generic], corner: Three, size: Three) -> NDArray[np.float32]:
+def _cut(array: NDArray[Voxel], corner: Three, size: Three) -> NDArray[Voxel]:
     """Cut a box out; beyond the array its border goes on."""
     index = [
         np.clip(np.arange(start, start + length), 0, limit - 1)
         for start, length, limit in zip(corner, size, array.shape, strict=True)
     ]
     inside = tuple(slice(int(each[0]), int(each[-1]) + 1) for each in index)
-    part = np.asarray(array[inside], dtype=np.float32)
+    part = np.asarray(array[inside])
     for axis, each in enumerate(index):
         if part.shape[axis] != len(each):
             part = np.take(part, each - each[0], axis=axis)

@@ -6,6 +6,7 @@ Run as `python -P -m medaet.compute.training.rank FOLDER MEETING DEVICE RANK WOR
 import sys
 from pathlib import Path
 
+from medaet.compute.device import keep_memory
 from medaet.compute.training.deterministic import deterministic
 from medaet.compute.training.distributed import exit_with_parent
 from medaet.compute.training.loop import Loop
@@ -17,6 +18,7 @@ def main(arguments: list[str]) -> None:
     """Step with the others until the run ends."""
     folder, meeting, device, rank, world, parent = arguments
     exit_with_parent(int(parent))
+    keep_memory()
     deterministic()
     place = Place(device, int(rank), int(world))
     run = prepared(Path(folder))
