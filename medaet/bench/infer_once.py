@@ -80,19 +80,20 @@ def measure(
     """Run one way once, warm.
 
     Returns:
-        The labels; and wall and processor seconds, peak host memory and how much of it the run itself took, and the
-        peak device memory, all in megabytes.
+        The labels; wall and processor seconds, and how long threads that could have run waited for a processor, all
+        threads added up; peak host memory and how much of it the run itself took, and the peak device memory, all in
+        megabytes.
     """
     whole = cut(volume, case)
     run = prepared(case, way, device, cache)
-    some = whole.voxels[: max(20, case.slices // 8)].copy()
-    run(Volume(some, whole.affine, whole.modality))  # engines get ready, for more than one window
+    some = whole.voxels[: max(48, case.slices // 3)].copy()
+    run(Volume(some, whole.affine, whole.modality))  # engines are chosen, which takes several calls
     ctypes.CDLL(None).malloc_trim(0)  # what getting ready took does not count as the run's own
     Path("/proc/self/clear_refs").write_text("5")  # the kernel forgets the peak so far
     before = _status("VmRSS")
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
-    started, used = time.perf_counter(), time.process_time()
+    started, used, waited = time.perf_counter(), time.process_time(), _waited_seconds()
     labels = run(whole)
     seconds, processor = time.perf_counter() - started, time.process_time() - used
     peak = _status("VmHWM")
@@ -100,10 +101,17 @@ def measure(
     return labels, {
         "seconds": seconds,
         "processor_seconds": processor,
+        "waited_seconds": max(0.0, _waited_seconds() - waited),
         "peak_mb": peak,
         "own_peak_mb": peak - before,
         "device_peak_mb": on_device,
     }
+
+
+def _waited_seconds() -> float:
+    """Return how long this process' threads waited for a processor that others had; 0 where the kernel does not say."""
+    told = (one.read_text().split() for one in Path("/proc/self/task").glob("*/schedstat"))
+    return sum(int(words[1]) for words in told) / 1e9
 
 
 def _status(key: str) -> float:

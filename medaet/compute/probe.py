@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch.nn import functional
@@ -18,6 +19,7 @@ from medaet.compute.device import devices
 from medaet.compute.platform import platform, title
 from medaet.compute.telemetry import telemetry
 
+_MEMORY = Path("/proc/meminfo")
 IMAGE = (1, 4, 24, 32, 32)
 KERNEL = (8, 4, 3, 3, 3)
 
@@ -61,6 +63,10 @@ def _title(name: str) -> str:
 
 
 def _memory(name: str) -> dict[str, object]:
+    if name == "cpu":
+        told = dict(line.split(":", 1) for line in _MEMORY.read_text().splitlines())
+        free, total = (1024 * int(told[key].split()[0]) for key in ("MemAvailable", "MemTotal"))
+        return {"free_bytes": free, "total_bytes": total}
     if not name.startswith("cuda"):
         return {}
     free, total = torch.cuda.mem_get_info(name)

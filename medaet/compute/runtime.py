@@ -1,6 +1,7 @@
 """The machine as an analysis sees it: a device, and inference on it."""
 
 import gc
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, Unpack
@@ -255,14 +256,14 @@ class Runtime:
         with torch.inference_mode():
             prepared = self._prepared(volumes, recipe, rung)
             run = self._networks.ready(network, recipe.window, rung)
-            labels = segment(
-                prepared,
-                run,
-                recipe,
-                batch=rung.batch,
-                home=rung.home,
-                on_windows=self._on_windows,
-            )
+
+            def on_windows(done: int, needed: int, every: int) -> None:
+                if done == 0 and isinstance(run, Ready):
+                    run.expect(math.ceil(needed / rung.batch) * 2 ** len(recipe.mirror))
+                self._on_windows(done, needed, every)
+
+            size, home = rung.batch, rung.home
+            labels = segment(prepared, run, recipe, batch=size, home=home, on_windows=on_windows)
             found: NDArray[np.uint8] = labels.cpu().numpy()
         self._record.used(run if isinstance(run, Ready) else None, self._counted)
         return np.ascontiguousarray(found)

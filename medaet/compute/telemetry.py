@@ -8,6 +8,10 @@ import torch
 
 Told = dict[str, str | int | float]
 
+SLOWED = 0x08 | 0x20 | 0x40 | 0x80
+"""What NVML calls HwSlowdown, SwThermalSlowdown, HwThermalSlowdown and HwPowerBrakeSlowdown. That a GPU is idle, that
+its clocks were set by hand or that it keeps within its usual power is no fault."""
+
 
 def telemetry(device: torch.device) -> Told:
     """Ask about a GPU now; empty for other devices, and where the library is not installed or not allowed.
@@ -43,7 +47,9 @@ def _asked(nvml: ModuleType, handle: object) -> Told:
             handle, nvml.NVML_TEMPERATURE_GPU
         ),
         "power_watts": lambda: nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-        "throttled": lambda: int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) > 1),
+        "throttled": lambda: int(
+            bool(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle) & SLOWED)
+        ),
     }
     told: Told = {}
     for name, ask in questions.items():

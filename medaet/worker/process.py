@@ -28,6 +28,7 @@ from medaet.plugin.environments import interpreter
 from medaet.worker.limits import DEVICE_FAILED, OUT_OF_MEMORY, OVER_LIMIT
 from medaet.worker.part import link_part
 from medaet.worker.protocol import Message, receive, send
+from medaet.worker.signs import await_sign
 
 log = structlog.get_logger()
 
@@ -55,7 +56,7 @@ class Setting:
         limit_bytes: Most host memory it may take; 0 for no limit.
         audit: A file that gets a line for each connection, file or program that plugin code touches, and the folder
             that it may write to beside its own; None for no such record.
-        silence_seconds: How long it may send no sign of life.
+        silence_seconds: How long it may send no sign of life; a run that keeps the processor busy is one.
         share: Of the device's memory, for it among the children of the device.
         environment: The folder of the environment whose interpreter it is; None for this one.
     """
@@ -185,9 +186,13 @@ class ChildProcess:
         return {**kept, **extra, "HOME": home, "TMPDIR": home, "PYTHONSAFEPATH": "1"}
 
     def _read(self) -> None:
+        seconds, begun = self._setting.silence_seconds, 0
         try:
             while True:
-                self._on_message(self._received())
+                await_sign(self._channel, self.process_id, seconds, working=begun > 0)
+                message = self._received()
+                begun += {"began": 1, "computed": -1}.get(message["kind"], 0)
+                self._on_message(message)
         except (ChildCrashedError, ChildTimeoutError, FindingsError) as error:
             ended = self._reason or self._explained(error)
         except AnalysisError as error:

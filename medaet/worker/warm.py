@@ -81,7 +81,11 @@ class Warm:
             before = self._used_bytes()
             one = load()
             one.size_bytes = max(0, self._used_bytes() - before)
-        yield one
+        try:
+            yield one
+        except BaseException:
+            gc.unfreeze()  # it goes, and must not be passed over
+            raise
         self._kept[key] = one
         self.shrink(self._limit_bytes)
         if is_new:

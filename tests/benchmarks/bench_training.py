@@ -171,18 +171,17 @@ def _score(network: nn.Module, run: Prepared, cases: Sequence[Cached]) -> float:
 
 
 @pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Compute with one thread."""
+def run(tmp_path: Path) -> Iterator[Prepared]:
+    """Prepare a run, and compute with one thread from then on."""
     threads = torch.get_num_threads()
+    prepared = _prepared(tmp_path)  # which takes a thread for each core
     torch.set_num_threads(1)
-    yield
+    yield prepared
     torch.set_num_threads(threads)
 
 
 @pytest.mark.filterwarnings("ignore")  # of MONAI, about its own arguments
-@pytest.mark.usefixtures("one_thread")
-def test_an_epoch_beside_monai(tmp_path: Path) -> None:
-    run = _prepared(tmp_path)
+def test_an_epoch_beside_monai(run: Prepared, tmp_path: Path) -> None:
     train, test = run.cached("train"), run.cached("test")
     scores: dict[str, list[float]] = {"plain MONAI": [], "medaet train": []}
 
@@ -212,10 +211,8 @@ def test_an_epoch_beside_monai(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.usefixtures("one_thread")
-def test_where_an_epoch_beside_monai_goes(tmp_path: Path) -> None:
+def test_where_an_epoch_beside_monai_goes(run: Prepared, tmp_path: Path) -> None:
     """Time the halves of both loops apart: making batches, and learning from one batch again and again."""
-    run = _prepared(tmp_path)
     train = run.cached("train")
     loop = Loop(run.plan, run.config, run.loop_cases, Place(), tmp_path / "loop")
     loader = _loader(run, train)

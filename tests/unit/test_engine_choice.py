@@ -134,6 +134,51 @@ def test_a_long_first_run_is_measurement_enough(
     assert measured(task).milliseconds["eager"] != 7.0
 
 
+def test_a_network_that_is_called_once_and_takes_long_is_run_by_torch_at_once(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.randn(1, 3, 8, 10, 12)
+    _pretend(monkeypatch, {"eager": (logits, 9.0), "openvino": (logits, 1.0)})
+    monkeypatch.setattr(choice, "LONG_SECONDS", -1.0)
+    known = replace(task, cache=tmp_path, fingerprint="a" * 64, calls=1)
+    chosen = choose(known)
+    assert (chosen.engine.name, list(chosen.milliseconds)) == ("eager", ["eager"])
+    assert chosen.provisional
+    assert not list(tmp_path.glob("*.json"))  # a larger volume may find another engine
+    assert list(choose(replace(known, calls=3)).milliseconds) == ["eager", "openvino"]
+
+
+def test_a_short_network_is_measured_however_seldom_it_is_called(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.randn(1, 3, 8, 10, 12)
+    _pretend(monkeypatch, {"eager": (logits, 9.0), "openvino": (logits, 1.0)})
+    monkeypatch.setattr(choice, "LONG_SECONDS", 1e6)
+    assert measured(replace(task, calls=1)).engine.name == "openvino"
+
+
+def test_the_choice_is_made_once_a_volume_has_more_windows(task: Task) -> None:
+    asked: list[int] = []
+
+    def of(_windows: torch.Tensor, calls: int) -> Chosen:
+        asked.append(calls)
+        return Chosen(BUILDERS["eager"](task), {}, provisional=calls <= choice.FEW_CALLS)
+
+    ready = Ready(of)
+    for calls in (1, 2, 3, 4):
+        ready.expect(calls)
+        ready(task.example)
+    assert asked == [1, 3]
+
+
+def test_an_engine_that_is_far_behind_in_its_first_run_is_not_run_again(
+    task: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = torch.randn(1, 3, 8, 10, 12)
+    _pretend(monkeypatch, {"eager": (logits, 1e-9), "openvino": (logits, 0.0)})
+    assert measured(task).milliseconds["openvino"] > 0
+
+
 def test_an_engine_that_is_asked_for_is_not_measured(task: Task) -> None:
     chosen = choose(task, "exported")
     assert (chosen.engine.name, chosen.milliseconds) == ("exported", {})
@@ -155,7 +200,7 @@ def test_fewer_windows_than_the_first_time_are_filled_up() -> None:
             seen.append(len(windows))
             return windows
 
-    ready = Ready(lambda _windows: Chosen(Counts(nn.Identity(), "fp32"), {}))
+    ready = Ready(lambda _windows, _calls: Chosen(Counts(nn.Identity(), "fp32"), {}))
     windows = torch.randn(3, 1, 2, 2, 2)
     assert torch.equal(ready(windows), windows)
     assert torch.equal(ready(windows[:1]), windows[:1])
@@ -167,7 +212,7 @@ def test_the_windows_that_were_measured_with_are_not_run_again(
 ) -> None:
     logits = torch.randn(1, 3, 8, 10, 12)
     _pretend(monkeypatch, {"eager": (logits, 2000.0)})
-    ready = Ready(lambda windows: choose(replace(task, example=windows)))
+    ready = Ready(lambda windows, _calls: choose(replace(task, example=windows)))
     assert ready(task.example) is logits
     assert ready.spent_seconds() >= 2.0
     assert ready.chosen is not None

@@ -93,6 +93,20 @@ def test_proof_of_a_report_catches_missing_evidence(case: Case) -> None:
         case.prove_report(drop)
 
 
+def test_proof_of_a_report_catches_a_reference_to_an_image_that_is_no_evidence(case: Case) -> None:
+    def swap(dataset: Dataset) -> None:
+        library = next(
+            item
+            for item in dataset.ContentSequence
+            if item.ConceptNameCodeSequence[0].CodeValue == "111028"
+        )
+        image = library.ContentSequence[0].ContentSequence[-1]
+        image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = "2.25.99"
+
+    with pytest.raises(ProofError, match="refers to 1 instances that are no evidence"):
+        case.prove_report(swap)
+
+
 def test_proof_of_a_report_catches_a_missing_sentence(case: Case) -> None:
     def drop(dataset: Dataset) -> None:
         del dataset.ContentSequence[-1]

@@ -10,7 +10,7 @@ from monai.inferers.utils import sliding_window_inference
 from torch import nn
 from torch.nn import functional
 
-from medaet.compute import labels
+from medaet.compute import borders, labels
 from medaet.compute.orient import Orientation
 from medaet.compute.resample import Grid, resample
 from medaet.compute.segment import prepare, segment
@@ -146,7 +146,7 @@ def test_labels_do_not_depend_on_how_much_is_looked_at_in_one_go(
     network, voxels = Convolution(1, 5), _voxels(1, 40, 20, 20, rough=False)
     whole = _segmented(voxels, (1.0, 1.0, 1.0), network, recipe)
     monkeypatch.setattr(labels, "BLOCK_BYTES", 1)
-    monkeypatch.setattr(labels, "POINTS", 100)
+    monkeypatch.setattr(borders, "POINTS", 100)
     assert torch.equal(_segmented(voxels, (1.0, 1.0, 1.0), network, recipe), whole)
 
 

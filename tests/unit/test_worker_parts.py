@@ -1,9 +1,11 @@
 """The parts of a worker: lent memory, the inbox, what stays warm, and time that counts."""
 
+import gc
 import os
 import socket
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -20,6 +22,14 @@ from medaet.worker.shared import Lender, borrowed, described
 from medaet.worker.sharing import Sharing
 from medaet.worker.ticket import Ticket
 from medaet.worker.warm import Loaded, Warm, key_of
+
+
+@pytest.fixture(autouse=True)
+def _thawed() -> Iterator[None]:
+    """Let collections see everything again, for the tests that follow."""
+    yield
+    gc.unfreeze()
+
 
 WHOLE, REAL = np.arange(24, dtype=np.int16), np.arange(24, dtype=np.float32)
 
@@ -161,6 +171,41 @@ def test_an_analysis_in_use_is_not_lent_twice_and_one_that_failed_is_not_kept() 
     with warm.lent("a", store.load("a")):
         pass
     assert store.loads == ["a", "a", "a"]
+
+
+class Knot:
+    """Refers to itself, as networks and their engines do: only a collection frees it."""
+
+    def __init__(self) -> None:
+        self.own = self
+
+
+def knotted(seen: "list[weakref.ref[Knot]]") -> Callable[[], Loaded]:
+    """Return how to load an analysis with a knot in it, which `seen` gets to know."""
+
+    def load() -> Loaded:
+        analysis, knot = Analysis.__new__(Analysis), Knot()
+        analysis.__dict__["knot"], knot.__dict__["analysis"] = knot, analysis
+        seen.append(weakref.ref(knot))
+        return Loaded(analysis, Runtime("cpu"))
+
+    return load
+
+
+@pytest.mark.parametrize("ends_by", ["too little room", "an error"])
+def test_a_model_that_goes_is_freed_although_collections_passed_over_it(ends_by: str) -> None:
+    seen: list[weakref.ref[Knot]] = []
+    warm = Warm(1000, lambda: 100 * len(seen))
+    with warm.lent("a", knotted(seen)):
+        pass
+    assert gc.get_freeze_count() > 0
+    if ends_by == "an error":
+        with suppress(ValueError), warm.lent("a", knotted(seen)):
+            raise ValueError
+    else:
+        warm.resize(0, 0)
+    gc.collect()
+    assert seen[0]() is None
 
 
 def test_analyses_differ_by_name_settings_and_terms() -> None:

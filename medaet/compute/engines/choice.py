@@ -5,7 +5,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -47,6 +47,11 @@ LONG_SECONDS = 0.5
 BUDGET_SECONDS = 10.0
 FEWEST = 3
 """Once measuring has taken so long and so many engines have run, no further one is tried: a first job waits for it."""
+FEW_CALLS = 2
+"""A network that takes long for a call and has no more to do in a volume is run by torch at once: making ready other
+engines takes many times as long as a call, and the first result would wait for minutes to save later ones seconds."""
+HOPELESS = 2.0
+"""An engine whose first run takes so many times the best one's time is not run again."""
 SMALLEST_GAIN = 1.1
 """A faster engine is preferred over torch itself from here on."""
 LARGEST_DISAGREEMENT = 1e-4
@@ -62,12 +67,14 @@ class Chosen:
         milliseconds: Median time of one call of each engine that was measured; empty when none was.
         precision: What it computes in.
         logits: Its answer to the example; None where it has not run yet.
+        provisional: Whether it was taken because little was to be computed; with more, the choice is due.
     """
 
     engine: Engine
     milliseconds: Mapping[str, float]
     precision: Precision = "fp32"
     logits: torch.Tensor | None = None
+    provisional: bool = False
 
 
 def choose(task: Task, asked: EngineName | None = None) -> Chosen:
@@ -91,7 +98,8 @@ def choose(task: Task, asked: EngineName | None = None) -> Chosen:
         except EngineError as error:
             log.warning("engine.refused", engine=name, reason=str(error))
     chosen = measured(task)
-    _remember(task, chosen)
+    if not chosen.provisional:
+        _remember(task, chosen)
     return chosen
 
 
@@ -108,11 +116,13 @@ def measured(task: Task) -> Chosen:
     for name in CANDIDATES:
         if len(milliseconds) >= FEWEST and time.perf_counter() - started > BUDGET_SECONDS:
             break
-        trial = _tried(name, task, first)
+        trial = _tried(name, task, first, best)
         if trial is None:
             continue
         milliseconds[name] = trial.milliseconds
         first = first or trial
+        if first is trial and 0 < task.calls <= FEW_CALLS and trial.is_long:
+            return Chosen(trial.engine, milliseconds, task.precision, trial.logits, True)
         best = trial if best is None or trial.milliseconds < best.milliseconds else best
     if first is None or best is None:
         raise EngineError(f"no inference engine here can run the network in {task.precision}")
@@ -138,8 +148,14 @@ class _Trial:
     milliseconds: float
     logits: torch.Tensor
 
+    @property
+    def is_long(self) -> bool:
+        return self.milliseconds > 1000 * LONG_SECONDS
 
-def _tried(name: EngineName, task: Task, first: _Trial | None) -> _Trial | None:
+
+def _tried(
+    name: EngineName, task: Task, first: _Trial | None, best: _Trial | None
+) -> _Trial | None:
     """Run the example on one engine; None when it cannot, or when its labels are others than the first engine's."""
     try:
         engine = BUILDERS[name](task)
@@ -150,8 +166,10 @@ def _tried(name: EngineName, task: Task, first: _Trial | None) -> _Trial | None:
     if first is not None and not agree(logits, first.logits):
         log.warning("engine.refused", engine=name, reason="its labels differ from torch's")
         return None
-    long = spent > 1000 * LONG_SECONDS
-    return _Trial(engine, spent if long else _milliseconds(engine, task.example), logits)
+    once = _Trial(engine, spent, logits)
+    if once.is_long or (best is not None and spent > HOPELESS * best.milliseconds):
+        return once
+    return replace(once, milliseconds=_milliseconds(engine, task.example))
 
 
 def _first_run(engine: Engine, task: Task) -> tuple[torch.Tensor, float]:

@@ -52,6 +52,7 @@ class Task:
         fingerprint: Hash of the network, to find again on disk what was made of it.
         cache: Folder for what takes long to make; None to make it anew.
         quantised: Folder of quantised networks, for int8.
+        calls: How often a volume like the first calls the network for so many windows; 0 where nobody knows.
     """
 
     source: Source
@@ -60,6 +61,7 @@ class Task:
     fingerprint: str = ""
     cache: Path | None = None
     quantised: Path | None = None
+    calls: int = 0
 
     @property
     def device(self) -> torch.device:

@@ -40,8 +40,8 @@ class Networks:
             return network
         engines = self._ready.setdefault(network, {})
 
-        def choose_for(windows: torch.Tensor) -> Chosen:
-            return self._chosen(self.on(network, rung.device), windows, rung.precision)
+        def choose_for(windows: torch.Tensor, calls: int) -> Chosen:
+            return self._chosen(self.on(network, rung.device), windows, rung.precision, calls)
 
         return engines.setdefault((window, rung), Ready(choose_for))
 
@@ -51,7 +51,9 @@ class Networks:
             return copy.deepcopy(network).to(device)
         return network
 
-    def _chosen(self, network: Source, windows: torch.Tensor, precision: Precision) -> Chosen:
+    def _chosen(
+        self, network: Source, windows: torch.Tensor, precision: Precision, calls: int
+    ) -> Chosen:
         terms = self._terms
         named = bool(self._cache or terms.calibration or terms.quantised)
         task = Task(
@@ -61,6 +63,7 @@ class Networks:
             fingerprint(network) if named else "",
             self._cache,
             Path(terms.quantised) if terms.quantised else None,
+            calls,
         )
         if precision == "int8" and not task.is_quantised:
             task = replace(task, precision="fp32")  # as it was when the precision was verified

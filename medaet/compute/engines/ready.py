@@ -7,18 +7,19 @@ from dataclasses import replace
 import torch
 from torch.nn import functional
 
-from medaet.compute.engines.choice import Chosen
+from medaet.compute.engines.choice import FEW_CALLS, Chosen
 
 
 class Ready:
     """Runs windows on an engine that is chosen when the first ones come.
 
     Args:
-        choose: Makes an engine for windows like these.
+        choose: Makes an engine for windows like these, of which a volume has so many calls.
     """
 
-    def __init__(self, choose: Callable[[torch.Tensor], Chosen]) -> None:
+    def __init__(self, choose: Callable[[torch.Tensor, int], Chosen]) -> None:
         self._choose = choose
+        self._calls = 0
         self._batch = 0
         self._seconds = 0.0
         self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
@@ -27,8 +28,8 @@ class Ready:
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
         """Run the engine; fewer windows than the first time are filled up, for engines may be made for one shape."""
         count = len(windows)
-        if self.chosen is None or count > self._batch:
-            chosen, self._batch = self._choose(windows), count
+        if self.chosen is None or count > self._batch or self._is_due(self.chosen):
+            chosen, self._batch = self._choose(windows, self._calls), count
             self.chosen = replace(chosen, logits=None)
             if chosen.logits is not None:  # the example that was measured with are these windows
                 self._seconds += chosen.milliseconds[chosen.engine.name] / 1000
@@ -37,6 +38,14 @@ class Ready:
             windows = functional.pad(windows, [0] * 8 + [0, self._batch - count])
         timed = self._on_gpu if windows.is_cuda else self._on_host
         return timed(self.chosen, windows)[:count]
+
+    def expect(self, calls: int) -> None:
+        """Learn how often the next volume will call it."""
+        self._calls = calls
+
+    def _is_due(self, chosen: Chosen) -> bool:
+        """Whether more is to be computed than when torch was taken without looking further."""
+        return chosen.provisional and self._calls > FEW_CALLS
 
     def spent_seconds(self) -> float:
         """How long the engine computed since this was asked last; waits for a GPU to finish."""

@@ -15,12 +15,13 @@ from torch import nn
 
 from medaet.errors import PluginError
 from medaet_plugins.nnunet.blocks import Parts, ResidualStack, Stack
+from medaet_plugins.nnunet.norm import InstanceNorm3d
 
 NORMS = {
     f"{name}{dimensions}d": getattr(nn, f"{name}{dimensions}d")
     for name in ("InstanceNorm", "BatchNorm")
     for dimensions in (2, 3)
-}
+} | {"InstanceNorm3d": InstanceNorm3d}
 ACTIVATIONS = {name: getattr(nn, name) for name in ("LeakyReLU", "ReLU", "SiLU", "GELU", "ELU")}
 UNSUPPORTED = ("squeeze_excitation", "nonlin_first", "disable_default_stem")
 
