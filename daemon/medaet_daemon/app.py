@@ -1,7 +1,6 @@
 """The composition root: the only file that builds databases, stores, queues and stages from the configuration."""
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import signal
@@ -17,6 +16,7 @@ from medaet.clock import SystemClock
 from medaet.config.load import load
 from medaet.config.model import Config
 from medaet.errors import ConfigError, SchemaError
+from medaet.parent import die_with_parent
 from medaet.plugin.certificate import CertificateStore
 from medaet.plugin.registry import discover
 from medaet.queue.deliveries import DeliveryQueue
@@ -50,7 +50,6 @@ from medaet_daemon.train import Train
 
 log = structlog.get_logger()
 
-PR_SET_PDEATHSIG = 1
 FIXED = ("database", "spool", "hooks", "worker")
 """Sections that other processes share, and that SIGHUP leaves as they are."""
 
@@ -73,7 +72,7 @@ def run(
     if pulse_fd is None and (role in ("all", "training") or (role == "worker" and device is None)):
         return _supervise(config, role, path)
     if pulse_fd is not None:
-        _die_with_parent(signal.SIGTERM if role == "receive" else signal.SIGKILL)
+        die_with_parent(number=signal.SIGTERM if role == "receive" else signal.SIGKILL)
     pulse = Pulse(pulse_fd)
     name = f"{role}-{device}" if device else role
     with _only_one(config, name):
@@ -239,18 +238,13 @@ def _training_devices(config: Config) -> tuple[str, ...]:
 
 
 def _tables(config: Config) -> tuple[Database, Spool, JobQueue]:
-    durable = config.listener.durability == "power-loss"
+    durable = config.listener.is_durable
     database = Database(config.database_url, durable=durable)
     spool = Spool(
         config.spool.path, minimum_free_bytes=config.spool.minimum_free_bytes, durable=durable
     )
     jobs = JobQueue(database, SystemClock(), maximum_attempts=config.worker.maximum_attempts)
     return database, spool, jobs
-
-
-def _die_with_parent(number: signal.Signals) -> None:
-    """Ask the kernel for a signal when the supervisor dies, so that no process outlives it."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
 
 
 @contextlib.contextmanager

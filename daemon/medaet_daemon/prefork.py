@@ -1,6 +1,5 @@
 """Forked processes that share listening sockets: kept running, told to reload, drained."""
 
-import ctypes
 import os
 import signal
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from medaet.logs import frames
+from medaet.parent import die_with_parent
 
 log = structlog.get_logger()
 
@@ -16,7 +16,6 @@ STOP = frozenset({signal.SIGTERM, signal.SIGINT})
 RELOAD = signal.SIGHUP
 KILL_SECONDS = 3.0
 RESTART_SECONDS = 1.0
-PR_SET_PDEATHSIG = 1
 
 
 class Prefork:
@@ -68,7 +67,7 @@ class Prefork:
             return
         status = 1
         try:
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+            die_with_parent(number=signal.SIGTERM)
             if os.getppid() == parent:
                 self._serve(number)
                 status = 0

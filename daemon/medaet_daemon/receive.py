@@ -98,7 +98,7 @@ class _Receiver:
         """Receive in this process."""
         self._seats.sit(number)
         config = self._config
-        durable = config.listener.durability == "power-loss"
+        durable = config.listener.is_durable
         spool = Spool(
             config.spool.path, minimum_free_bytes=config.spool.minimum_free_bytes, durable=durable
         )

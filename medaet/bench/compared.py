@@ -34,7 +34,7 @@ def compared(
         say: Told what runs now.
         amount: A name such as "megabytes_a_second", and how much of it one call does.
     """
-    seconds = interleaved({name: partial(_timed, way) for name, way in ways.items()}, rounds, say)
+    seconds = interleaved({name: partial(timed, way) for name, way in ways.items()}, rounds, say)
     return report(benchmark, case, seconds, amount=amount)
 
 
@@ -86,7 +86,8 @@ def as_key(way: str) -> str:
     return way.lower().replace(" ", "_").replace(",", "")
 
 
-def _timed(way: Way) -> float:
+def timed(way: Way) -> float:
+    """Return how many seconds a way takes."""
     started = time.perf_counter()
     way()
     return time.perf_counter() - started

@@ -2,9 +2,7 @@
 
 import importlib.util
 import json
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +25,7 @@ from medaet.results.seg import write_segmentation
 from medaet.results.source import Source
 from medaet.testing.phantom import write_series
 from medaet.testing.run import algorithm
+from medaet.testing.validation import program
 
 SHAPE = (150, 512, 512)
 QUICK_SLICES = 30
@@ -181,11 +180,6 @@ class Rivals:
             "segmentAttributes": [attributes],
         }
         (self.folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
-
-
-def program(name: str) -> str | None:
-    """Find a program beside the interpreter or on the path; None where there is none."""
-    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
 def _coded(code: Code) -> dict[str, str]:

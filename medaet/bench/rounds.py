@@ -8,7 +8,9 @@ _T = TypeVar("_T")
 
 
 def interleaved(
-    ways: Mapping[str, Callable[[], _T]], rounds: int, say: Callable[[str], None]
+    ways: Mapping[str, Callable[[], _T]],
+    rounds: int,
+    say: Callable[[str], None] = lambda _text: None,
 ) -> dict[str, list[_T]]:
     """Call each way `rounds` times, and return what each gave."""
     order, shuffled = list(ways), random.Random(1)  # noqa: S311 -- an order, not a secret

@@ -64,6 +64,11 @@ class Listener(Section):
     maximum_instance_bytes: Annotated[int, Field(ge=1_000_000)] = 4_294_967_296
     tls: ListenerTls | None = None
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether what was answered with Success survives a power cut."""
+        return self.durability == "power-loss"
+
     @model_validator(mode="after")
     def _engine_speaks_tls(self) -> "Listener":
         if self.tls is not None and self.engine != "own":
@@ -74,7 +79,7 @@ class Listener(Section):
     def _answers_for_what_it_keeps(self) -> "Listener":
         if self.storage_commitment == "off":
             return self
-        if self.durability != "power-loss":
+        if not self.is_durable:
             raise ValueError(
                 'storage_commitment: only with durability = "power-loss" can anything be answered for'
             )

@@ -169,11 +169,21 @@ class DeliveryQueue:
             row.state = DeliveryState.READY
             row.due_at = self._clock.now()
 
-    def list(self, state: DeliveryState | None = None, *, limit: int = 100) -> list[Delivery]:
-        """List deliveries, the newest first; those in every state when `state` is None."""
+    def list(
+        self, state: DeliveryState | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Delivery]:
+        """List deliveries, the newest first.
+
+        Args:
+            state: Only those in this state; None for all.
+            before: Only those with a lower number: the way to the next page.
+            limit: At most so many.
+        """
         query = select(DeliveryRow.id).order_by(DeliveryRow.id.desc()).limit(limit)
         if state is not None:
             query = query.where(DeliveryRow.state == state)
+        if before is not None:
+            query = query.where(DeliveryRow.id < before)
         with self._database.read() as session:
             return read_deliveries(session, session.scalars(query).all())
 

@@ -281,10 +281,20 @@ class JobQueue:
         with self._database.read() as session:
             return session.scalars(query.limit(1)).first() is not None
 
-    def list(self, state: JobState | None = None, *, limit: int = 100) -> list[Job]:
-        """List jobs, the newest first; those in every state when `state` is None."""
+    def list(
+        self, state: JobState | None = None, *, before: int | None = None, limit: int = 100
+    ) -> list[Job]:
+        """List jobs, the newest first.
+
+        Args:
+            state: Only those in this state; None for all.
+            before: Only those with a lower number: the way to the next page.
+            limit: At most so many.
+        """
         query = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
         if state is not None:
             query = query.where(JobRow.state == state)
+        if before is not None:
+            query = query.where(JobRow.id < before)
         with self._database.read() as session:
             return read_jobs(session, session.scalars(query).all())

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +152,7 @@ class Spool:
             )
 
     def _free_bytes(self) -> int:
-        found = os.statvfs(self._incoming)
-        return found.f_bavail * found.f_frsize
+        return shutil.disk_usage(self._incoming).free
 
     def _place(self, part: Path, target: Path) -> None:
         """Give a complete file its name, and make that name survive."""

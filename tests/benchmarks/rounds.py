@@ -1,31 +1,25 @@
 """Rounds of a benchmark: every case once in each, in random order, so that a slow minute slows all of them."""
 
-import random
 import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
 
+from medaet.bench.compared import timed
+from medaet.bench.rounds import interleaved as in_rounds
+
 
 def interleaved(
-    cases: Mapping[str, Callable[[], object]], *, rounds: int = 5, seed: int = 1
+    cases: Mapping[str, Callable[[], object]], *, rounds: int = 5
 ) -> dict[str, list[float]]:
     """Time each case `rounds` times.
 
     Returns:
         Seconds of each run, by case.
     """
-    order, shuffled = list(cases), random.Random(seed)
-    seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for _ in range(rounds):
-        shuffled.shuffle(order)
-        for name in order:
-            started = time.perf_counter()
-            cases[name]()
-            seconds[name].append(time.perf_counter() - started)
-    return seconds
+    return in_rounds({name: partial(timed, case) for name, case in cases.items()}, rounds)
 
 
 def show(title: str, seconds: Mapping[str, Sequence[float]], *, reference: str) -> None:

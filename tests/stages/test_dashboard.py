@@ -9,13 +9,14 @@ from sqlalchemy.exc import InternalError
 
 from medaet.cli.explain import sentence
 from medaet.errors import DatabaseUnavailableError, PeerRefusedError
+from medaet.queue.jobs import JobQueue
 from medaet.queue.trainings import TrainingQueue
 from medaet.store.engine import Database
 from medaet.store.events import EventStore
 from medaet.store.tables import DeliveryState, JobState, StudyRow
 from medaet.testing.clock import FakeClock
 from medaet.testing.rows import LEASE, Shelf
-from medaet_daemon.dashboard.listings import Listings
+from medaet_daemon.dashboard.listings import ROWS_A_PAGE, Listings
 from tests.stages.dashboards import (
     MARKUP,
     PICTURE,
@@ -156,8 +157,9 @@ def test_lists_turn_pages_without_leaving_a_row_out(
             for number in range(60)
         )
     listings = Listings(hall.board.reader)
-    first = listings.jobs()
-    rest = listings.jobs(before=first[-1].id)
+    queue = JobQueue(hall.board.reader, hall.board.clock)
+    first = queue.list(limit=ROWS_A_PAGE)
+    rest = queue.list(before=first[-1].id, limit=ROWS_A_PAGE)
     assert [one.id for one in (*first, *rest)] == list(range(63, 0, -1))
     pages = [one.id for number in (1, 2) for one in listings.studies(number)]
     assert sorted(pages) == list(range(1, 62))

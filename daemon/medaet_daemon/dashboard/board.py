@@ -51,9 +51,7 @@ class Board:
             config=config,
             clock=clock,
             reader=Database(config.database_url, read_only=True),
-            writer=Database(
-                config.database_url, durable=config.listener.durability == "power-loss"
-            ),
+            writer=Database(config.database_url, durable=config.listener.is_durable),
             users=users,
             sessions=Sessions(users, timedelta(seconds=config.web.session_seconds), clock),
             tries=Tries(clock),

@@ -49,9 +49,7 @@ def log_in(request: Request) -> Response:
     response = RedirectResponse("/", 303)
     cookie, login_cookie = cookie_names(sealed=board.config.web.is_sealed)
     _set(response, board, cookie, board.sessions.open(user))
-    response.delete_cookie(
-        login_cookie, secure=board.config.web.is_sealed, httponly=True, samesite="strict"
-    )
+    _forget(response, board, login_cookie)
     return response
 
 
@@ -61,10 +59,7 @@ def log_out(request: Request) -> Response:
     board.sessions.close(request.scope["medaet.token"])
     log.info("session.ended", user=session.user if session else "")
     response = RedirectResponse("/login", 303)
-    sealed = board.config.web.is_sealed
-    response.delete_cookie(
-        cookie_names(sealed=sealed)[0], secure=sealed, httponly=True, samesite="strict"
-    )
+    _forget(response, board, cookie_names(sealed=board.config.web.is_sealed)[0])
     return response
 
 
@@ -113,4 +108,10 @@ def _anybody(board: Board) -> bool:
 def _set(response: Response, board: Board, name: str, value: str) -> None:
     response.set_cookie(
         name, value, secure=board.config.web.is_sealed, httponly=True, samesite="strict"
+    )
+
+
+def _forget(response: Response, board: Board, name: str) -> None:
+    response.delete_cookie(
+        name, secure=board.config.web.is_sealed, httponly=True, samesite="strict"
     )

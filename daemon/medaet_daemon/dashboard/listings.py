@@ -1,4 +1,4 @@
-"""The dashboard's SELECTs that list: studies, jobs and deliveries, a page at a time."""
+"""The dashboard's SELECTs that list: studies a page at a time, and what belongs to one of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from medaet.store.engine import Database
 from medaet.store.tables import (
     JOBS_UNDER_WAY,
     DeliveryRow,
-    DeliveryState,
     InstanceRow,
     JobRow,
     JobState,
@@ -57,40 +56,6 @@ class Listings:
         query = select(JobRow).where(JOBS_UNDER_WAY, held).order_by(JobRow.id).limit(limit)
         with self._database.read() as session:
             return read_jobs(session, session.scalars(query).all())
-
-    def jobs(
-        self, state: JobState | None = None, *, before: int | None = None, limit: int = ROWS_A_PAGE
-    ) -> list[Job]:
-        """List jobs, the newest first.
-
-        Args:
-            state: Only those in this state.
-            before: Only those with a lower number: the way to the next page.
-            limit: At most so many.
-        """
-        query = select(JobRow).order_by(JobRow.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(JobRow.state == state)
-        if before is not None:
-            query = query.where(JobRow.id < before)
-        with self._database.read() as session:
-            return read_jobs(session, session.scalars(query).all())
-
-    def deliveries(
-        self,
-        state: DeliveryState | None = None,
-        *,
-        before: int | None = None,
-        limit: int = ROWS_A_PAGE,
-    ) -> list[Delivery]:
-        """List deliveries, the newest first; see `jobs`."""
-        query = select(DeliveryRow.id).order_by(DeliveryRow.id.desc()).limit(limit)
-        if state is not None:
-            query = query.where(DeliveryRow.state == state)
-        if before is not None:
-            query = query.where(DeliveryRow.id < before)
-        with self._database.read() as session:
-            return read_deliveries(session, session.scalars(query).all())
 
     def studies(self, number: int = 1, limit: int = ROWS_A_PAGE) -> list[StudyLine]:
         """List a page of studies, the one that received an instance last first.

@@ -1,7 +1,7 @@
 """/metrics: what the tables say, in Prometheus' text format; no patient, no UID and no stranger's AE title is in it."""
 
 import hmac
-import os
+import shutil
 import threading
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -104,10 +104,9 @@ class Tables(Collector):
 
     def _disk(self) -> Iterator[Metric]:
         spool = self._board.config.spool
-        found = os.statvfs(spool.path)
-        free, total = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-        yield _one("medaet_spool_free_bytes", "Free on the disk of the spool.", free)
-        yield _one("medaet_spool_size_bytes", "Size of the disk of the spool.", total)
+        disk = shutil.disk_usage(spool.path)
+        yield _one("medaet_spool_free_bytes", "Free on the disk of the spool.", disk.free)
+        yield _one("medaet_spool_size_bytes", "Size of the disk of the spool.", disk.total)
         yield _one(
             "medaet_spool_minimum_free_bytes",
             "Below this, instances are refused.",

@@ -5,12 +5,10 @@ may say. What the plugin itself prints goes nowhere.
 """
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
 import resource
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
@@ -22,12 +20,12 @@ from sqlalchemy import text
 
 from medaet import logs
 from medaet.errors import PluginError
+from medaet.parent import die_with_parent
 from medaet.plugin import hookspecs
 from medaet.plugin.registry import GROUP
 from medaet.plugin.web import Paragraph, Table, WebContext, WebPage
 from medaet.store.engine import Database
 
-PR_SET_PDEATHSIG = 1
 MEMORY_BYTES = 1_000_000_000
 PROCESSOR_SECONDS = 15
 MOST_BLOCKS = 50
@@ -40,7 +38,7 @@ LONGEST_ANSWER = 2_000_000
 
 def main() -> None:
     """Make the page that standard input asks for."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    die_with_parent()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS))
@@ -83,8 +81,20 @@ def _page(plugin: str, name: str) -> WebPage:
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     manager.register(importlib.import_module(point.value), plugin)
-    pages: list[WebPage] = [one for several in manager.hook.medaet_web_pages() for one in several]
-    return next(one for one in pages if one.name == name)
+    return next(one for one in offered(manager) if one.name == name)
+
+
+def offered(manager: pluggy.PluginManager) -> Iterator[WebPage]:
+    """List the pages that a plugin offers.
+
+    Raises:
+        PluginError: it offers something else.
+    """
+    for several in manager.hook.medaet_web_pages():
+        for one in several:
+            if not isinstance(one, WebPage):
+                raise PluginError("medaet_web_pages returns WebPage objects")
+            yield one
 
 
 def _plain(block: object) -> dict[str, object]:

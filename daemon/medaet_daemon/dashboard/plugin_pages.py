@@ -7,20 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pluggy
 import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from medaet import logs
-from medaet.errors import PluginError
-from medaet.plugin.web import WebPage
 from medaet_daemon.dashboard.board import Board, board_of, page
+from medaet_daemon.dashboard.plugin_page import offered
 
 log = structlog.get_logger()
 
@@ -53,20 +51,12 @@ def listed(board: Board) -> list[Listed]:
         if manager is None:
             continue
         try:
-            pages = list(_offered(manager))
+            pages = list(offered(manager))
         except Exception as error:  # noqa: BLE001 -- a stranger's code must not cost the other pages
             log.error("hook.failed", plugin=name, **logs.frames(error))
             continue
         found += [Listed(name, one.name, one.title) for one in pages]
     return found
-
-
-def _offered(manager: pluggy.PluginManager) -> Iterator[WebPage]:
-    for several in manager.hook.medaet_web_pages():
-        for one in several:
-            if not isinstance(one, WebPage):
-                raise PluginError("medaet_web_pages returns WebPage objects")
-            yield one
 
 
 def plugin_page(request: Request) -> Response:

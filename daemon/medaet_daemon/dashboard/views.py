@@ -1,11 +1,11 @@
 """One function a page: what it shows, read by SELECTs; nothing here changes anything."""
 
-import os
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import text
@@ -16,12 +16,14 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from medaet.cli.plugin_list import HASH_DIGITS, rows_of
 from medaet.cli.trainings import how_far
 from medaet.errors import DatabaseUnavailableError
+from medaet.queue.deliveries import DeliveryQueue
+from medaet.queue.jobs import JobQueue
 from medaet.queue.trainings import TrainingQueue
 from medaet.queue.trials import last_failures
 from medaet.store.associations import AssociationStore
 from medaet.store.tables import DeliveryState, JobState
 from medaet_daemon.dashboard.attention import attention
-from medaet_daemon.dashboard.board import board_of, page, session_of
+from medaet_daemon.dashboard.board import Board, board_of, page, session_of
 from medaet_daemon.dashboard.listings import ROWS_A_PAGE, Listings
 from medaet_daemon.dashboard.queries import Queries
 
@@ -38,9 +40,9 @@ Word = TypeVar("Word", bound=StrEnum)
 def overview(request: Request) -> Response:
     """Show how the queues, the senders, the peers and the disk do, and what a person should look at."""
     board = board_of(request)
-    queries, listings = Queries(board.reader), Listings(board.reader)
-    now = board.clock.now()
-    free = os.statvfs(board.config.spool.path)
+    queries, now = Queries(board.reader), board.clock.now()
+    counts, traffic = queries.job_counts(), queries.traffic()
+    disk = shutil.disk_usage(board.config.spool.path)
     seconds = _number(request, "refresh")
     names = {one.ae_title: one.name for one in board.config.peers}
     return page(
@@ -49,21 +51,21 @@ def overview(request: Request) -> Response:
         title="Overview",
         refresh=seconds if seconds in REFRESH_SECONDS else None,
         intervals=REFRESH_SECONDS,
-        attention=attention(board, queries),
-        jobs=queries.job_counts(),
+        attention=attention(board, disk.free, counts, queries.oldest_due(), traffic),
+        jobs=counts,
         series=queries.series_counts(),
         studies=queries.study_count(),
-        held=listings.held_jobs(),
+        held=Listings(board.reader).held_jobs(),
         devices=queries.devices(now - DAY),
         wanted=board.config.worker.devices,
-        traffic=queries.traffic(),
+        traffic=traffic,
         received=[(title, names.get(title, ""), at) for title, at in queries.last_received()],
         now=now,
-        free_bytes=free.f_bavail * free.f_frsize,
-        total_bytes=free.f_blocks * free.f_frsize,
+        free_bytes=disk.free,
+        total_bytes=disk.total,
         reserve_bytes=board.config.spool.minimum_free_bytes,
-        dead_jobs=listings.jobs(JobState.DEAD, limit=5),
-        dead_deliveries=listings.deliveries(DeliveryState.DEAD, limit=5),
+        dead_jobs=_jobs(board).list(JobState.DEAD, limit=5),
+        dead_deliveries=_deliveries(board).list(DeliveryState.DEAD, limit=5),
     )
 
 
@@ -83,31 +85,27 @@ def studies(request: Request) -> Response:
 
 def jobs(request: Request) -> Response:
     """List jobs, the newest first."""
-    state, before = _word(request, JobState), _number(request, "before")
-    found = Listings(board_of(request).reader).jobs(state, before=before)
-    return page(
-        request,
-        "jobs.html",
-        title="Jobs",
-        jobs=found,
-        state=state,
-        states=list(JobState),
-        before=before,
-        next_before=found[-1].id if len(found) == ROWS_A_PAGE else None,
-    )
+    return _queue_page(request, "jobs", JobState, _jobs(board_of(request)).list)
 
 
 def deliveries(request: Request) -> Response:
     """List deliveries, the newest first."""
-    state, before = _word(request, DeliveryState), _number(request, "before")
-    found = Listings(board_of(request).reader).deliveries(state, before=before)
+    return _queue_page(request, "deliveries", DeliveryState, _deliveries(board_of(request)).list)
+
+
+def _queue_page(
+    request: Request, what: str, states: type[Word], listed: Callable[..., Sequence[Any]]
+) -> Response:
+    """List what is in a queue, in one state or in all, a page at a time."""
+    state, before = _word(request, states), _number(request, "before")
+    found = listed(state, before=before, limit=ROWS_A_PAGE)
     return page(
         request,
-        "deliveries.html",
-        title="Deliveries",
-        deliveries=found,
+        f"{what}.html",
+        title=what.capitalize(),
+        rows=found,
         state=state,
-        states=list(DeliveryState),
+        states=list(states),
         before=before,
         next_before=found[-1].id if len(found) == ROWS_A_PAGE else None,
     )
@@ -186,6 +184,14 @@ def find_study(request: Request) -> Response:
         session.notice = "No study of that UID is kept here."
         return RedirectResponse("/studies", 303)
     return RedirectResponse(f"/studies/{study_id}", 303)
+
+
+def _jobs(board: Board) -> JobQueue:
+    return JobQueue(board.reader, board.clock)
+
+
+def _deliveries(board: Board) -> DeliveryQueue:
+    return DeliveryQueue(board.reader, board.clock)
 
 
 def _number(request: Request, key: str) -> int | None:

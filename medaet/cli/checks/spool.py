@@ -1,6 +1,7 @@
 """Checks of the spool: its file system, its space, and how long a synced instance takes."""
 
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -57,8 +58,7 @@ def _file_system(config: Config, path: Path) -> Line:
 
 
 def _space(config: Config, path: Path) -> Line:
-    found = os.statvfs(path)
-    free, least = found.f_bavail * found.f_frsize, config.spool.minimum_free_bytes
+    free, least = shutil.disk_usage(path).free, config.spool.minimum_free_bytes
     told = f"{free / 1e9:.1f} GB free, {least / 1e9:.1f} GB are always kept free"
     if free <= least:
         return fail("disk space", told, "make room, or lower spool.minimum_free_bytes")

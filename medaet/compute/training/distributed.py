@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -46,13 +45,3 @@ def _start(folder: Path, meeting: Path, place: Place) -> subprocess.Popen[bytes]
     command = [sys.executable, "-P", "-m", MODULE, str(folder), str(meeting)]
     command += [place.device, str(place.rank), str(place.world), str(os.getpid())]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-
-def exit_with_parent(parent: int) -> None:
-    """Ask the kernel to end this process when the first one dies."""
-    import ctypes
-
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, int(signal.SIGKILL), 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)

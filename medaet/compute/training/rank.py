@@ -8,16 +8,16 @@ from pathlib import Path
 
 from medaet.compute.device import keep_memory
 from medaet.compute.training.deterministic import deterministic
-from medaet.compute.training.distributed import exit_with_parent
 from medaet.compute.training.loop import Loop
 from medaet.compute.training.place import Place
 from medaet.compute.training.prepare import prepared
+from medaet.parent import die_with_parent
 
 
 def main(arguments: list[str]) -> None:
     """Step with the others until the run ends."""
     folder, meeting, device, rank, world, parent = arguments
-    exit_with_parent(int(parent))
+    die_with_parent(int(parent))
     keep_memory()
     deterministic()
     place = Place(device, int(rank), int(world))
